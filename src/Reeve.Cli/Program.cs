@@ -1,0 +1,4 @@
+using Reeve.Server;
+
+await using var app = ReeveServer.Build(args);
+await app.RunAsync();

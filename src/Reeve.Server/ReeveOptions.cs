@@ -1,0 +1,45 @@
+namespace Reeve.Server;
+
+/// <summary>What the operator decides, from defaults, file, environment and flags (docs/configuration.md).</summary>
+internal sealed record ReeveOptions
+{
+    internal string DataFolder { get; init; } = "./data";
+
+    internal string Urls { get; init; } = "http://127.0.0.1:5080";
+
+    internal CreditOptions Credits { get; init; } = new();
+
+    internal LimitOptions Limits { get; init; } = new();
+
+    /// <summary>From then on <c>POST /v1/agents/{agentId}/chat</c> answers 410.</summary>
+    internal DateTimeOffset LegacyChatSunset { get; init; } = new(2027, 6, 30, 0, 0, 0, TimeSpan.Zero);
+}
+
+internal sealed record CreditOptions
+{
+    /// <summary>Micro-USD of one credit; no prime factor but 2 and 5, so that credits are exact decimals.</summary>
+    internal long MicroUsdPerCredit { get; init; } = 1_000;
+
+    /// <summary>Share of the upstream cost that is added; 0.1 = 10 %.</summary>
+    internal decimal MarginRate { get; init; }
+
+    internal decimal StartingBalanceUsd { get; init; } = 10;
+
+    /// <summary>A run's total is rounded up to a multiple of so many micro-USD.</summary>
+    internal long RoundToMicroUsd { get; init; } = 1;
+}
+
+internal sealed record LimitOptions
+{
+    internal long BodyBytesMax { get; init; } = 1L << 20;
+
+    internal long UploadBytesMax { get; init; } = 32L << 20;
+
+    internal int FreeRequestsPerMinute { get; init; } = 10;
+
+    internal int StarterRequestsPerMinute { get; init; } = 60;
+
+    internal int ProRequestsPerMinute { get; init; } = 300;
+
+    internal int EnterpriseRequestsPerMinute { get; init; } = 60_000;
+}

@@ -1,0 +1,304 @@
+using System.Collections.Concurrent;
+using Microsoft.Data.Sqlite;
+
+namespace Reeve.Server.Storage;
+
+/// <summary>
+/// The SQLite file: one writer that commits in groups, and pooled readers.
+/// </summary>
+/// <remarks>
+/// Group commit, without a timer: the writer's thread takes whatever is queued, executes it as one transaction, commits
+/// (fsync), wakes the waiters and repeats. An idle server commits at once, a busy one batches. Work that throws before
+/// its first write fails alone; work that throws after it rolls the batch back, and the others are executed again one by
+/// one. Checkpoints run on a connection of their own, off the commit path, unless the WAL grows past a bound.
+/// </remarks>
+internal sealed partial class Database : IDisposable
+{
+    private const int BatchMax = 512;
+    private const long WalCheckpointBytes = 8L << 20;
+    private const long WalRestartBytes = 256L << 20;
+
+    private readonly string _connectionString;
+    private readonly string _walPath;
+    private readonly DbSession _writer;
+    private readonly ConcurrentBag<DbSession> _readers = [];
+    private readonly Thread _thread;
+    private readonly object _gate = new();
+    private readonly ILogger<Database> _logger;
+    private readonly ManualResetEventSlim _checkpointWanted = new();
+    private readonly Thread _checkpointer;
+    private List<DbWrite> _queue = [];
+    private volatile bool _stopping;
+
+    internal Database(string path, ILogger<Database> logger)
+    {
+        _logger = logger;
+        _walPath = path + "-wal";
+        _connectionString = new SqliteConnectionStringBuilder
+        {
+            DataSource = path,
+            Pooling = false,
+            DefaultTimeout = 30,
+        }.ToString();
+        _writer = new DbSession(Open("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; "
+            + "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"));
+        _thread = new Thread(WriteLoop) { IsBackground = true, Name = "reeve-writer" };
+        _checkpointer = new Thread(CheckpointLoop) { IsBackground = true, Name = "reeve-checkpoint" };
+    }
+
+    /// <summary>Commits so far; with the rows a second it tells how well the group commit batches.</summary>
+    internal long CommitCount { get; private set; }
+
+    /// <summary>The writer's own connection, for use before <see cref="Start"/> alone (migrations, checks).</summary>
+    internal DbSession Setup => _writer;
+
+    internal void Start()
+    {
+        _thread.Start();
+        _checkpointer.Start();
+    }
+
+    /// <summary>Executes in the next transaction; completes when it is durable.</summary>
+    internal Task<T> WriteAsync<T>(Func<DbSession, T> work)
+    {
+        var write = new DbWrite<T>(work);
+        Enqueue(write);
+        return write.Task;
+    }
+
+    internal Task WriteAsync(Action<DbSession> work) => WriteAsync(session =>
+    {
+        work(session);
+        return true;
+    });
+
+    internal void Enqueue(DbWrite write)
+    {
+        lock (_gate)
+        {
+            if (!_stopping)
+            {
+                _queue.Add(write);
+                if (_queue.Count == 1)
+                {
+                    Monitor.Pulse(_gate);
+                }
+
+                return;
+            }
+        }
+
+        write.Failed(new StorageException(StorageFault.Unavailable, "The server is stopping."));
+    }
+
+    /// <summary>Reads on the calling thread from one consistent snapshot.</summary>
+    internal T Read<T>(Func<DbSession, T> work)
+    {
+        if (!_readers.TryTake(out var session))
+        {
+            session = new DbSession(Open("PRAGMA query_only=ON; PRAGMA cache_size=-2048;"));
+        }
+
+        try
+        {
+            session.Connection.BeginTransactionFast();
+            var result = work(session);
+            session.Connection.CommitFast();
+            _readers.Add(session);
+            return result;
+        }
+        catch (SqliteException error)
+        {
+            session.Dispose();
+            throw Translate(error);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Finishes what is queued, then closes every connection.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_stopping)
+            {
+                return;
+            }
+
+            _stopping = true;
+            Monitor.PulseAll(_gate);
+        }
+
+        _checkpointWanted.Set();
+        if (_thread.IsAlive)
+        {
+            _thread.Join();
+            _checkpointer.Join();
+        }
+
+        while (_readers.TryTake(out var session))
+        {
+            session.Dispose();
+        }
+
+        _writer.Dispose();
+        _checkpointWanted.Dispose();
+    }
+
+    private SqliteConnection Open(string pragmas)
+    {
+        var connection = new SqliteConnection(_connectionString);
+        connection.Open();
+        using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // Constants of this class.
+        command.CommandText = "PRAGMA busy_timeout=10000; PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; "
+            + "PRAGMA temp_store=MEMORY; " + pragmas;
+#pragma warning restore CA2100
+        command.ExecuteNonQuery();
+        return connection;
+    }
+
+    private void WriteLoop()
+    {
+        var batch = new List<DbWrite>();
+        while (true)
+        {
+            lock (_gate)
+            {
+                while (_queue.Count == 0)
+                {
+                    if (_stopping)
+                    {
+                        return;
+                    }
+
+                    Monitor.Wait(_gate);
+                }
+
+                (batch, _queue) = (_queue, batch);
+            }
+
+            for (var start = 0; start < batch.Count; start += BatchMax)
+            {
+                Commit(batch.GetRange(start, Math.Min(BatchMax, batch.Count - start)));
+            }
+
+            batch.Clear();
+            WatchWal();
+        }
+    }
+
+    private void Commit(List<DbWrite> batch)
+    {
+        var failed = new List<(DbWrite Write, Exception Error)>();
+        try
+        {
+            _writer.Connection.BeginImmediateFast();
+            foreach (var write in batch)
+            {
+                var before = _writer.WriteCount;
+                try
+                {
+                    write.Execute(_writer);
+                }
+                catch (Exception error) when (error is not SqliteException && before == _writer.WriteCount)
+                {
+                    failed.Add((write, error)); // Refused before it wrote: nothing to undo.
+                }
+            }
+
+            _writer.Connection.CommitFast();
+            CommitCount++;
+        }
+#pragma warning disable CA1031 // Whatever it was, the transaction is gone and every waiter must be told.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            _writer.Connection.RollbackFast();
+            if (batch.Count == 1)
+            {
+                if (error is SqliteException)
+                {
+                    LogWriteFailed(error);
+                }
+
+                batch[0].Failed(error is SqliteException sqlite ? Translate(sqlite) : error);
+                return;
+            }
+
+            foreach (var write in batch)
+            {
+                Commit([write]);
+            }
+
+            return;
+        }
+
+        foreach (var (write, error) in failed)
+        {
+            write.Failed(error);
+            batch.Remove(write);
+        }
+
+        foreach (var write in batch)
+        {
+            write.Committed();
+        }
+    }
+
+    private void WatchWal()
+    {
+        if (CommitCount % 64 != 0)
+        {
+            return;
+        }
+
+        var wal = new FileInfo(_walPath);
+        var bytes = wal.Exists ? wal.Length : 0;
+        if (bytes > WalRestartBytes)
+        {
+            _writer.Single("PRAGMA wal_checkpoint(TRUNCATE)", static row => row.GetInt64(0));
+        }
+        else if (bytes > WalCheckpointBytes)
+        {
+            _checkpointWanted.Set();
+        }
+    }
+
+    private void CheckpointLoop()
+    {
+        using var session = new DbSession(Open(""));
+        while (true)
+        {
+            _checkpointWanted.Wait();
+            if (_stopping)
+            {
+                return;
+            }
+
+            _checkpointWanted.Reset();
+            try
+            {
+                session.Single("PRAGMA wal_checkpoint(PASSIVE)", static row => row.GetInt64(0));
+            }
+            catch (SqliteException error)
+            {
+                LogCheckpointFailed(error);
+            }
+        }
+    }
+
+    private static StorageException Translate(SqliteException error) => error.SqliteErrorCode == 13 // SQLITE_FULL
+        ? new StorageException(StorageFault.Full, "The disk is full; nothing was kept.", error)
+        : new StorageException(StorageFault.Unavailable, "The database does not take this work now.", error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "A write to the database failed; nothing of it was kept.")]
+    private partial void LogWriteFailed(Exception error);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A checkpoint of the database failed; it is tried again.")]
+    private partial void LogCheckpointFailed(Exception error);
+}

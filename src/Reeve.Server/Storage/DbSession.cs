@@ -1,0 +1,103 @@
+using System.Data.Common;
+
+namespace Reeve.Server.Storage;
+
+/// <summary>
+/// One connection with its prepared statements. SQL has positional parameters (<c>$1</c>, <c>$2</c>), so that the same
+/// text serves SQLite and PostgreSQL. Not thread-safe: a session belongs to one caller at a time.
+/// </summary>
+internal sealed class DbSession(DbConnection connection) : IDisposable
+{
+    private readonly Dictionary<string, DbCommand> _prepared = new(StringComparer.Ordinal);
+
+    /// <summary>Statements that may have changed something since the session was made.</summary>
+    internal long WriteCount { get; private set; }
+
+    internal DbConnection Connection => connection;
+
+    /// <summary>Runs a statement that writes; answers the number of rows it changed.</summary>
+    internal int Execute(string sql, params ReadOnlySpan<object?> values)
+    {
+        WriteCount++;
+        return Bind(sql, values).ExecuteNonQuery();
+    }
+
+    /// <summary>Runs a statement with RETURNING and maps its row; default when no row was changed.</summary>
+    internal T? ExecuteReturning<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> values)
+    {
+        WriteCount++;
+        return Single(sql, map, values);
+    }
+
+    internal T? Single<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> values)
+    {
+        using var reader = Bind(sql, values).ExecuteReader();
+        return reader.Read() ? map(reader) : default;
+    }
+
+    internal List<T> List<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> values)
+    {
+        var rows = new List<T>();
+        using var reader = Bind(sql, values).ExecuteReader();
+        while (reader.Read())
+        {
+            rows.Add(map(reader));
+        }
+
+        return rows;
+    }
+
+    internal long Count(string sql, params ReadOnlySpan<object?> values) =>
+        Single(sql, static row => row.IsDBNull(0) ? 0 : row.GetInt64(0), values);
+
+    internal bool Exists(string sql, params ReadOnlySpan<object?> values) => Single(sql, static _ => true, values);
+
+    public void Dispose()
+    {
+        foreach (var command in _prepared.Values)
+        {
+            command.Dispose();
+        }
+
+        connection.Dispose();
+    }
+
+    private DbCommand Bind(string sql, ReadOnlySpan<object?> values)
+    {
+        if (!_prepared.TryGetValue(sql, out var command))
+        {
+            command = connection.CreateCommand();
+#pragma warning disable CA2100 // Callers pass constants; a test refuses interpolated SQL.
+            command.CommandText = sql;
+#pragma warning restore CA2100
+            for (var i = 0; i < values.Length; i++)
+            {
+                var parameter = command.CreateParameter();
+                parameter.ParameterName = $"${i + 1}";
+                command.Parameters.Add(parameter);
+            }
+
+            _prepared.Add(sql, command);
+        }
+
+        for (var i = 0; i < values.Length; i++)
+        {
+            command.Parameters[i].Value = values[i] ?? DBNull.Value;
+        }
+
+        return command;
+    }
+}
+
+/// <summary>Reading of columns that may be null.</summary>
+internal static class DbRow
+{
+    internal static string? StringOrNull(this DbDataReader row, int column) =>
+        row.IsDBNull(column) ? null : row.GetString(column);
+
+    internal static long? LongOrNull(this DbDataReader row, int column) =>
+        row.IsDBNull(column) ? null : row.GetInt64(column);
+
+    internal static byte[]? BytesOrNull(this DbDataReader row, int column) =>
+        row.IsDBNull(column) ? null : row.GetFieldValue<byte[]>(column);
+}
