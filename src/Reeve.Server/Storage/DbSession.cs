@@ -10,7 +10,7 @@ internal sealed class DbSession(DbConnection connection) : IDisposable
 {
     private readonly Dictionary<string, DbCommand> _prepared = new(StringComparer.Ordinal);
 
-    /// <summary>Statements that may have changed something since the session was made.</summary>
+    /// <summary>Statements that changed something since the session was made.</summary>
     internal long WriteCount { get; private set; }
 
     internal DbConnection Connection => connection;
@@ -18,15 +18,22 @@ internal sealed class DbSession(DbConnection connection) : IDisposable
     /// <summary>Runs a statement that writes; answers the number of rows it changed.</summary>
     internal int Execute(string sql, params ReadOnlySpan<object?> values)
     {
-        WriteCount++;
-        return Bind(sql, values).ExecuteNonQuery();
+        var rows = Bind(sql, values).ExecuteNonQuery();
+        WriteCount += rows == 0 ? 0 : 1;
+        return rows;
     }
 
     /// <summary>Runs a statement with RETURNING and maps its row; default when no row was changed.</summary>
     internal T? ExecuteReturning<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> values)
     {
+        using var reader = Bind(sql, values).ExecuteReader();
+        if (!reader.Read())
+        {
+            return default;
+        }
+
         WriteCount++;
-        return Single(sql, map, values);
+        return map(reader);
     }
 
     internal T? Single<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> values)
@@ -97,6 +104,9 @@ internal static class DbRow
 
     internal static long? LongOrNull(this DbDataReader row, int column) =>
         row.IsDBNull(column) ? null : row.GetInt64(column);
+
+    internal static DateTimeOffset Time(this DbDataReader row, int column) =>
+        DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(column));
 
     internal static byte[]? BytesOrNull(this DbDataReader row, int column) =>
         row.IsDBNull(column) ? null : row.GetFieldValue<byte[]>(column);

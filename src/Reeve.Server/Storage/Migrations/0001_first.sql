@@ -51,7 +51,7 @@ CREATE TABLE runs (
     ordinal INTEGER NOT NULL, kind TEXT NOT NULL, mode TEXT NOT NULL, status TEXT NOT NULL, epoch INTEGER NOT NULL,
     privacy_class TEXT NOT NULL, key_id TEXT NOT NULL, request_id TEXT NOT NULL, user_message_id TEXT NOT NULL,
     message_id TEXT NOT NULL, receipt_id TEXT NOT NULL, input TEXT, user_id TEXT, user TEXT, metadata TEXT NOT NULL,
-    options TEXT NOT NULL, output TEXT, outcome TEXT, error_code TEXT, charged INTEGER NOT NULL DEFAULT 0,
+    output TEXT, outcome TEXT, error_code TEXT, charged INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL, started_at INTEGER, finished_at INTEGER, cancel_requested_at INTEGER,
     erased_at INTEGER
 );

@@ -1,0 +1,115 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Reeve.Server.Http;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>An entry of a run's log. <c>Data</c> is null once the content was erased.</summary>
+internal sealed record RunEvent(long Seq, int Epoch, string Type, DateTimeOffset At, RunEventData? Data)
+{
+    internal required byte[] Payload { get; init; }
+
+    internal required byte[] PayloadSha256 { get; init; }
+
+    internal required byte[] Hash { get; init; }
+
+    internal bool IsTerminal => IsTerminalType(Type);
+
+    internal static bool IsTerminalType(string type) => type is "run.completed" or "run.failed" or "run.cancelled";
+}
+
+/// <summary>Between records and the bytes of the log, and the hash chain over them.</summary>
+internal static class RunEventCodec
+{
+    internal static readonly byte[] ChainStart = new byte[SHA256.HashSizeInBytes];
+    internal static readonly RunEventJson Json = new(ApiJson.Options());
+
+    private static readonly Dictionary<string, JsonTypeInfo> ByType = new(StringComparer.Ordinal);
+    private static readonly Dictionary<Type, (string Type, JsonTypeInfo Info)> ByRecord = [];
+
+    static RunEventCodec()
+    {
+        Add("run.admitted", Json.RunAdmitted);
+        Add("run.begun", Json.RunBegun);
+        Add("run.recovered", Json.RunRecovered);
+        Add("context.trimmed", Json.ContextTrimmed);
+        Add("sources.found", Json.SourcesFound);
+        Add("privacy.raised", Json.PrivacyRaised);
+        Add("model_call.started", Json.ModelCallStarted);
+        Add("message.delta", Json.MessageDelta);
+        Add("model_call.finished", Json.ModelCallFinished);
+        Add("tool_call.started", Json.ToolCallStarted);
+        Add("tool_call.finished", Json.ToolCallFinished);
+        Add("output.reset", Json.OutputReset);
+        Add("run.completed", Json.RunCompleted);
+        Add("run.failed", Json.RunFailed);
+        Add("run.cancelled", Json.RunCancelled);
+    }
+
+    internal static RunEvent Seal(string runId, RunEventData data, long seq, int epoch, DateTimeOffset at, byte[] previous)
+    {
+        var (type, info) = ByRecord[data.GetType()];
+        var payload = JsonSerializer.SerializeToUtf8Bytes(data, info);
+        var payloadSha256 = SHA256.HashData(payload);
+        return new RunEvent(seq, epoch, type, at, data)
+        {
+            Payload = payload,
+            PayloadSha256 = payloadSha256,
+            Hash = Chain(previous, runId, seq, epoch, type, at.ToUnixTimeMilliseconds(), payloadSha256),
+        };
+    }
+
+    /// <summary>Reads an event back; an unknown type is kept without data, so that newer logs stay whole.</summary>
+    internal static RunEventData? Read(string type, byte[]? payload) =>
+        payload is not null && ByType.TryGetValue(type, out var info)
+            ? (RunEventData?)JsonSerializer.Deserialize(payload, info)
+            : null;
+
+    /// <summary>SHA-256 of: hash before, run id, 0, seq (8 bytes, big-endian), epoch (4), type, 0, at (8), payload_sha256.</summary>
+    internal static byte[] Chain(
+        byte[] previous, string runId, long seq, int epoch, string type, long at, byte[] payloadSha256)
+    {
+        Span<byte> buffer = stackalloc byte[256];
+        var length = 0;
+        previous.CopyTo(buffer);
+        length += previous.Length;
+        length += Encoding.UTF8.GetBytes(runId, buffer[length..]);
+        buffer[length++] = 0;
+        BinaryPrimitives.WriteInt64BigEndian(buffer[length..], seq);
+        BinaryPrimitives.WriteInt32BigEndian(buffer[(length + 8)..], epoch);
+        length += 12;
+        length += Encoding.UTF8.GetBytes(type, buffer[length..]);
+        buffer[length++] = 0;
+        BinaryPrimitives.WriteInt64BigEndian(buffer[length..], at);
+        payloadSha256.CopyTo(buffer[(length + 8)..]);
+        return SHA256.HashData(buffer[..(length + 8 + payloadSha256.Length)]);
+    }
+
+    private static void Add<T>(string type, JsonTypeInfo<T> info)
+    {
+        ByType.Add(type, info);
+        ByRecord.Add(typeof(T), (type, info));
+    }
+}
+
+[JsonSerializable(typeof(RunAdmitted))]
+[JsonSerializable(typeof(RunBegun))]
+[JsonSerializable(typeof(RunRecovered))]
+[JsonSerializable(typeof(ContextTrimmed))]
+[JsonSerializable(typeof(SourcesFound))]
+[JsonSerializable(typeof(PrivacyRaised))]
+[JsonSerializable(typeof(ModelCallStarted))]
+[JsonSerializable(typeof(MessageDelta))]
+[JsonSerializable(typeof(ModelCallFinished))]
+[JsonSerializable(typeof(ToolCallStarted))]
+[JsonSerializable(typeof(ToolCallFinished))]
+[JsonSerializable(typeof(OutputReset))]
+[JsonSerializable(typeof(RunCompleted))]
+[JsonSerializable(typeof(RunFailed))]
+[JsonSerializable(typeof(RunCancelled))]
+[JsonSerializable(typeof(RunOutcome))]
+internal sealed partial class RunEventJson : JsonSerializerContext;

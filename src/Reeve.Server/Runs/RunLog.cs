@@ -1,0 +1,161 @@
+using System.Collections.Concurrent;
+using Reeve.Server.Http;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>
+/// The append-only log of all runs. Appends go through the one writer (group commit) and are fenced by the run's epoch;
+/// nobody sees an event before it is durable.
+/// </summary>
+internal sealed class RunLog(Database database, TimeProvider time)
+{
+    internal const int PageEvents = 500;
+
+    private readonly ConcurrentDictionary<string, LiveRun> _live = new(StringComparer.Ordinal);
+
+    internal IEnumerable<LiveRun> Live => _live.Values;
+
+    /// <summary>The open run, if it is this account's.</summary>
+    internal LiveRun? Find(TenantContext tenant, string runId) =>
+        _live.TryGetValue(runId, out var run) && run.Head.Tenant == tenant ? run : null;
+
+    /// <summary>Makes a run known to readers. A second claim replaces the first, whose appends the epoch refuses.</summary>
+    internal void Register(LiveRun run) => _live[run.RunId] = run;
+
+    internal void Forget(LiveRun run) => _live.TryRemove(KeyValuePair.Create(run.RunId, run));
+
+    /// <summary>
+    /// Seals events at the end of the log and writes them, and <paramref name="alongside"/>, in one transaction. The
+    /// state moves at once, readers see the events when the returned task completes.
+    /// </summary>
+    internal Task AppendAsync(LiveRun run, IReadOnlyList<RunEventData> data, Action<DbSession>? alongside = null)
+    {
+        var events = Seal(run, data);
+        Advance(run, events);
+        var write = new Append(run, events, alongside, null);
+        database.Enqueue(write);
+        return write.Task;
+    }
+
+    /// <summary>
+    /// As <see cref="AppendAsync(LiveRun, IReadOnlyList{RunEventData}, Action{DbSession}?)"/>, for events that only the
+    /// transaction can know. The caller must await it before anything else is appended.
+    /// </summary>
+    internal async Task AppendAsync(LiveRun run, Func<DbSession, IReadOnlyList<RunEventData>> decide)
+    {
+        var write = new Append(run, [], null, session => Seal(run, decide(session)));
+        database.Enqueue(write);
+        await write.Task;
+        Advance(run, write.Events);
+    }
+
+    internal IReadOnlyList<RunEvent> Seal(LiveRun run, IReadOnlyList<RunEventData> data)
+    {
+        var now = time.GetUtcNow();
+        var at = now < run.State.NewestAt ? run.State.NewestAt : now; // A clock set back must not reorder a log.
+        var (seq, hash) = (run.LastSeq, run.LastHash);
+        var events = new RunEvent[data.Count];
+        for (var i = 0; i < data.Count; i++)
+        {
+            events[i] = RunEventCodec.Seal(run.RunId, data[i], ++seq, run.Epoch, at, hash);
+            hash = events[i].Hash;
+        }
+
+        return events;
+    }
+
+    internal static void Advance(LiveRun run, IReadOnlyList<RunEvent> events)
+    {
+        foreach (var entry in events)
+        {
+            run.State.Apply(entry);
+        }
+
+        run.LastSeq = events[^1].Seq;
+        run.LastHash = events[^1].Hash;
+    }
+
+    /// <summary>Committed events after <paramref name="seq"/>, at most a page.</summary>
+    internal List<RunEvent> Read(TenantContext tenant, string runId, long seq) =>
+        database.Read(session => Read(session, tenant, runId, seq));
+
+    internal static List<RunEvent> Read(DbSession session, TenantContext tenant, string runId, long seq) => session.List(
+        "SELECT seq, epoch, type, at, payload, payload_sha256, hash FROM run_events "
+        + "WHERE run_id = $1 AND account_id = $2 AND seq > $3 ORDER BY seq LIMIT 500",
+        static row =>
+        {
+            var type = row.GetString(2);
+            var payload = row.BytesOrNull(4);
+            return new RunEvent(row.GetInt64(0), row.GetInt32(1), type,
+                DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(3)), RunEventCodec.Read(type, payload))
+            {
+                Payload = payload ?? [],
+                PayloadSha256 = row.GetFieldValue<byte[]>(5),
+                Hash = row.GetFieldValue<byte[]>(6),
+            };
+        },
+        runId, tenant.AccountId, seq);
+
+    /// <summary>Writes the first events of a run, inside the transaction that inserts its row.</summary>
+    internal static void Insert(DbSession session, LiveRun run, IReadOnlyList<RunEvent> events)
+    {
+        foreach (var entry in events)
+        {
+            if (session.Execute(
+                "INSERT INTO run_events (run_id, seq, account_id, epoch, type, at, payload, payload_sha256, hash) "
+                + "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 "
+                + "WHERE EXISTS (SELECT 1 FROM runs WHERE id = $1 AND epoch = $4 AND finished_at IS NULL)",
+                run.RunId, entry.Seq, run.Head.Payer.AccountId, entry.Epoch, entry.Type,
+                entry.At.ToUnixTimeMilliseconds(), entry.Payload, entry.PayloadSha256, entry.Hash) == 0)
+            {
+                throw new StaleOwnerException(run.RunId);
+            }
+        }
+    }
+
+    private sealed class Append(
+        LiveRun run,
+        IReadOnlyList<RunEvent> events,
+        Action<DbSession>? alongside,
+        Func<DbSession, IReadOnlyList<RunEvent>>? decide) : DbWrite
+    {
+        private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        internal Task Task => _done.Task;
+
+        internal IReadOnlyList<RunEvent> Events { get; private set; } = events;
+
+        internal override void Execute(DbSession session)
+        {
+            if (run.IsBroken)
+            {
+                throw new StaleOwnerException(run.RunId);
+            }
+
+            if (decide is not null)
+            {
+                Events = decide(session);
+            }
+
+            Insert(session, run, Events);
+            alongside?.Invoke(session);
+        }
+
+        internal override void Committed()
+        {
+            run.Publish(Events);
+            _done.SetResult();
+        }
+
+        internal override void Failed(Exception error)
+        {
+            // A refusal (no cover for a hold) came before anything was sealed; the owner goes on and writes the end.
+            run.IsBroken |= error is not ApiException;
+            _done.SetException(error);
+        }
+    }
+}
+
+/// <summary>The run has another owner, or has ended: this one must not write any more.</summary>
+internal sealed class StaleOwnerException(string runId) : Exception($"{runId} has another owner or has ended.");

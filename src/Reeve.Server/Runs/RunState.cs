@@ -1,0 +1,233 @@
+using System.Text;
+using System.Text.Json;
+using Reeve.Server.Credits;
+using Reeve.Server.Privacy;
+
+namespace Reeve.Server.Runs;
+
+internal static class RunStatuses
+{
+    internal const string Queued = "queued";
+    internal const string Running = "running";
+    internal const string RequiresAction = "requires_action";
+    internal const string Completed = "completed";
+    internal const string Failed = "failed";
+    internal const string Cancelled = "cancelled";
+
+    internal static readonly string[] All = [Queued, Running, RequiresAction, Completed, Failed, Cancelled];
+
+    internal static bool IsTerminal(string status) => status is Completed or Failed or Cancelled;
+}
+
+/// <summary>
+/// What a run's log says so far: events go in, in their order, and every projection reads from here. It has no clock,
+/// no ids and no I/O, so the same log gives the same state anywhere.
+/// </summary>
+internal sealed class RunState(string runId, CreditOptions credits)
+{
+    private readonly StringBuilder _output = new();
+    private readonly List<RunStep> _steps = [];
+    private readonly List<RunToolCall> _toolCalls = [];
+    private StringBuilder? _stepText;
+
+    internal string RunId { get; } = runId;
+
+    internal RunAdmitted Admitted { get; private set; } = null!;
+
+    internal string Status { get; private set; } = RunStatuses.Queued;
+
+    internal bool IsTerminal => RunStatuses.IsTerminal(Status);
+
+    internal PrivacyClass PrivacyClass { get; private set; }
+
+    internal DateTimeOffset CreatedAt { get; private set; }
+
+    internal DateTimeOffset? StartedAt { get; private set; }
+
+    internal DateTimeOffset? FinishedAt { get; private set; }
+
+    /// <summary>Time that an owner spent on the run, up to the newest event; waiting and server-less time left out.</summary>
+    internal TimeSpan Active { get; private set; }
+
+    internal DateTimeOffset NewestAt { get; private set; }
+
+    internal RunFailed? Failure { get; private set; }
+
+    internal IReadOnlyList<RunSource> Sources { get; private set; } = [];
+
+    internal IReadOnlyList<RunToolCall> ToolCalls => _toolCalls;
+
+    /// <summary>The finished steps: what each model call said and what its tools answered.</summary>
+    internal IReadOnlyList<RunStep> Steps => _steps;
+
+    /// <summary>The call whose end is not written yet, with the time of its start.</summary>
+    internal (ModelCallStarted Call, DateTimeOffset At)? OpenCall { get; private set; }
+
+    /// <summary>The newest call that was started, also one that has ended.</summary>
+    internal ModelCallStarted? NewestCall { get; private set; }
+
+    internal int CallCount { get; private set; }
+
+    internal int RecoveryCount { get; private set; }
+
+    internal HashSet<string> FailedModels { get; } = new(StringComparer.Ordinal);
+
+    internal bool SchemaRetried { get; private set; }
+
+    internal long InputTokens { get; private set; }
+
+    internal long OutputTokens { get; private set; }
+
+    /// <summary>Exact upstream cost in micro-USD of the calls that the run pays.</summary>
+    internal decimal Upstream { get; private set; }
+
+    /// <summary>Micro-USD charged so far.</summary>
+    internal long Charged { get; private set; }
+
+    /// <summary>What was charged, parted into upstream cost and margin.</summary>
+    internal Bill Bill => Bill.For(Upstream, credits).Charged(Charged);
+
+    internal string Output => _output.ToString();
+
+    internal bool HasOutput => _output.Length > 0;
+
+    /// <summary>The text of the open step alone.</summary>
+    internal string OpenText => _stepText?.ToString() ?? "";
+
+    /// <summary>The tool calls that the newest step asked for and that have no result yet.</summary>
+    internal IEnumerable<RunToolCall> PendingToolCalls =>
+        _steps.Count == 0 ? [] : _steps[^1].ToolCalls.Where(call => !call.IsFinished);
+
+    internal void Apply(RunEvent entry)
+    {
+        if (StartedAt is not null && entry.Data is not RunRecovered)
+        {
+            Active += entry.At - NewestAt;
+        }
+
+        NewestAt = entry.At;
+        switch (entry.Data)
+        {
+            case RunAdmitted admitted:
+                Admitted = admitted;
+                CreatedAt = entry.At;
+                PrivacyClass = PrivacyClasses.Parse(admitted.PrivacyClass);
+                Begin(admitted.Queued ? null : entry.At);
+                break;
+            case RunBegun:
+                Begin(entry.At);
+                break;
+            case RunRecovered:
+                RecoveryCount++;
+                break;
+            case SourcesFound found:
+                Sources = found.Sources;
+                break;
+            case PrivacyRaised raised:
+                PrivacyClass = PrivacyClasses.Parse(raised.PrivacyClass);
+                break;
+            case ModelCallStarted started:
+                OpenCall = (started, entry.At);
+                NewestCall = started;
+                CallCount = started.Call;
+                break;
+            case MessageDelta delta:
+                _output.Append(delta.Text);
+                if (!delta.OutsideStep)
+                {
+                    (_stepText ??= new StringBuilder()).Append(delta.Text);
+                }
+
+                break;
+            case OutputReset reset:
+                _output.Clear();
+                _stepText = null;
+                SchemaRetried |= reset.Reason == "schema_retry";
+                break;
+            case ModelCallFinished finished:
+                Finish(finished);
+                break;
+            case ToolCallStarted started:
+                _toolCalls.Add(Find(started.Id));
+                break;
+            case ToolCallFinished finished:
+                Find(finished.Id).Finish(finished.Result, finished.IsError);
+                break;
+            default:
+                End(entry);
+                break;
+        }
+    }
+
+    private void Begin(DateTimeOffset? at)
+    {
+        StartedAt = at;
+        Status = at is null ? RunStatuses.Queued : RunStatuses.Running;
+    }
+
+    private void Finish(ModelCallFinished finished)
+    {
+        OpenCall = null;
+        InputTokens += finished.InputTokens;
+        OutputTokens += finished.OutputTokens;
+        Upstream += finished.Upstream;
+        Charged += finished.Charged;
+        if (finished.Outcome == "completed")
+        {
+            _steps.Add(new RunStep(OpenText, [.. finished.ToolCalls.Select(call => new RunToolCall(call))]));
+            _stepText = null;
+        }
+        else if (finished.Outcome == "failed")
+        {
+            FailedModels.Add(NewestCall!.Model);
+        }
+    }
+
+    private void End(RunEvent entry)
+    {
+        if (!entry.IsTerminal)
+        {
+            return;
+        }
+
+        FinishedAt = entry.At;
+        Failure = entry.Data as RunFailed;
+        Status = entry.Data switch
+        {
+            RunCompleted => RunStatuses.Completed,
+            RunFailed => RunStatuses.Failed,
+            _ => RunStatuses.Cancelled,
+        };
+    }
+
+    private RunToolCall Find(string id) =>
+        _steps.SelectMany(step => step.ToolCalls).First(call => call.Id == id);
+}
+
+/// <summary>A finished model call: its text and the tool calls that it asked for.</summary>
+internal sealed record RunStep(string Text, IReadOnlyList<RunToolCall> ToolCalls);
+
+/// <summary>A tool call with its result, once there is one.</summary>
+internal sealed class RunToolCall(RequestedToolCall request)
+{
+    internal string Id => request.Id;
+
+    internal string Tool => request.Tool;
+
+    internal string Action => request.Action;
+
+    internal JsonElement Params => request.Params;
+
+    internal bool IsFinished { get; private set; }
+
+    internal JsonElement Result { get; private set; }
+
+    internal bool IsError { get; private set; }
+
+    internal string Summary => IsFinished ? ToolSummary.Of(Result) : "";
+
+    internal void Finish(JsonElement result, bool isError)
+    {
+        (IsFinished, Result, IsError) = (true, result, isError);
+    }
+}
