@@ -1,4 +1,13 @@
-using Reeve.Server;
+using System.CommandLine;
+using Reeve.Cli;
 
-await using var app = ReeveServer.Build(args);
-await app.RunAsync();
+var root = new RootCommand("Reeve: a self-hosted server that runs AI agents.")
+{
+    ServeCommand.Make(),
+    VerifyCommand.Make(),
+};
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration
+{
+    EnableDefaultExceptionHandler = false,
+    ProcessTerminationTimeout = null, // The server handles the signals itself and drains.
+});

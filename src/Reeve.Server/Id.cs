@@ -52,6 +52,19 @@ internal static class Id
         return true;
     }
 
+    /// <summary>The Unix milliseconds in an id that is canonical.</summary>
+    internal static long Milliseconds(string id)
+    {
+        var body = id.AsSpan(id.IndexOf('_', StringComparison.Ordinal) + 1);
+        var bits = 0UL;
+        foreach (var character in body[..10])
+        {
+            bits = (bits << 5) | (uint)Alphabet.IndexOf(character, StringComparison.Ordinal);
+        }
+
+        return (long)(bits >> 2); // 50 bits were read, the first 48 are the time.
+    }
+
     /// <summary>The same 26 characters under another prefix (a conversation shown as a task).</summary>
     internal static string WithPrefix(string prefix, string id) =>
         string.Concat(prefix, "_", id.AsSpan(id.IndexOf('_', StringComparison.Ordinal) + 1));
@@ -82,17 +95,28 @@ internal static class Id
 /// </summary>
 internal sealed class IdGenerator(TimeProvider time)
 {
+    private const int RandomBytes = 10;
+
     private readonly Lock _lock = new();
+    private readonly byte[] _random = new byte[256 * RandomBytes]; // A call of the generator costs more than an id.
+    private int _randomLeft;
     private long _lastMilliseconds;
     private UInt128 _lastRandom;
 
     internal string New(string prefix)
     {
         Span<byte> bytes = stackalloc byte[16];
-        RandomNumberGenerator.Fill(bytes[6..]);
         var now = time.GetUtcNow().ToUnixTimeMilliseconds();
         lock (_lock)
         {
+            if (_randomLeft == 0)
+            {
+                RandomNumberGenerator.Fill(_random);
+                _randomLeft = _random.Length;
+            }
+
+            _randomLeft -= RandomBytes;
+            _random.AsSpan(_randomLeft, RandomBytes).CopyTo(bytes[6..]);
             if (now > _lastMilliseconds)
             {
                 _lastMilliseconds = now;
@@ -107,6 +131,22 @@ internal sealed class IdGenerator(TimeProvider time)
         }
 
         return Id.Encode(prefix, bytes);
+    }
+
+    /// <summary>
+    /// Makes every later id greater than those with this time: what an earlier process wrote stays before what this one
+    /// writes, also when the clock was set back in between.
+    /// </summary>
+    internal void StartAfter(string id)
+    {
+        lock (_lock)
+        {
+            var milliseconds = Id.Milliseconds(id);
+            if (milliseconds >= _lastMilliseconds)
+            {
+                (_lastMilliseconds, _lastRandom) = (milliseconds + 1, 0);
+            }
+        }
     }
 
     private static UInt128 Random80(ReadOnlySpan<byte> bytes) => new(

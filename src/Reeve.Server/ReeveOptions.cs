@@ -1,3 +1,5 @@
+using Reeve.Server.Inference;
+
 namespace Reeve.Server;
 
 /// <summary>What the operator decides, from defaults, file, environment and flags (docs/configuration.md).</summary>
@@ -6,6 +8,8 @@ internal sealed record ReeveOptions
     internal string DataFolder { get; init; } = "./data";
 
     internal string Urls { get; init; } = "http://127.0.0.1:5080";
+
+    internal InferenceOptions Inference { get; init; } = new();
 
     internal CreditOptions Credits { get; init; } = new();
 

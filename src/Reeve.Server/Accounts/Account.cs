@@ -23,3 +23,30 @@ internal sealed record Account
 
     internal required DateTimeOffset CreatedAt { get; init; }
 }
+
+internal static class AccountStatuses
+{
+    internal const string Active = "active";
+    internal const string Suspended = "suspended";
+    internal const string Closed = "closed";
+
+    internal static readonly string[] All = [Active, Suspended, Closed];
+}
+
+internal static class AccountPlans
+{
+    internal const string Free = "free";
+    internal const string Starter = "starter";
+    internal const string Pro = "pro";
+    internal const string Enterprise = "enterprise";
+
+    internal static readonly string[] All = [Free, Starter, Pro, Enterprise];
+
+    internal static int RequestsPerMinute(string plan, ReeveOptions options) => plan switch
+    {
+        Free => options.Limits.FreeRequestsPerMinute,
+        Starter => options.Limits.StarterRequestsPerMinute,
+        Pro => options.Limits.ProRequestsPerMinute,
+        _ => options.Limits.EnterpriseRequestsPerMinute,
+    };
+}

@@ -1,8 +1,13 @@
+using System.Text.Json.Serialization;
+
 namespace Reeve.Server.Accounts;
 
 /// <summary>Limits of a key or an account; null = none of its own. Months are calendar months in UTC.</summary>
 internal sealed record UsageLimits(
-    long? RequestsPerMinute, long? MonthlyRequestLimit, decimal? MonthlyUsdLimit, long? MonthlyTokenLimit)
+    [property: JsonPropertyName("requestsPerMinute")] long? RequestsPerMinute,
+    [property: JsonPropertyName("monthlyRequestLimit")] long? MonthlyRequestLimit,
+    [property: JsonPropertyName("monthlyUsdLimit")] decimal? MonthlyUsdLimit,
+    [property: JsonPropertyName("monthlyTokenLimit")] long? MonthlyTokenLimit)
 {
     internal static readonly UsageLimits None = new(null, null, null, null);
 }
@@ -28,6 +33,14 @@ internal sealed record ApiKey
     internal DateTimeOffset? ExpiresAt { get; init; }
 
     internal DateTimeOffset? RevokedAt { get; init; }
+
+    /// <summary>The one agent that a widget key runs; null for every other kind.</summary>
+    internal string? AgentId { get; init; }
+
+    /// <summary>The origins from which a widget key is used; null for every other kind.</summary>
+    internal IReadOnlyList<string>? AllowedOrigins { get; init; }
+
+    internal bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is not { } end || end > now);
 }
 
 internal static class ApiKeyKinds
@@ -36,6 +49,8 @@ internal static class ApiKeyKinds
     internal const string MeshTest = "mesh_test";
     internal const string AuterynLive = "afk_live";
     internal const string AuterynWidget = "afk_widget";
+
+    internal static readonly string[] All = [MeshLive, MeshTest, AuterynLive, AuterynWidget];
 }
 
 internal static class ApiKeyScopes

@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http.Features;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Accounts;
@@ -10,5 +11,14 @@ internal sealed record Caller(Account Account, ApiKey Key)
     /// <summary><c>live</c> or <c>test</c>: which balance is spent.</summary>
     internal string Mode => Key.Kind == ApiKeyKinds.MeshTest ? "test" : "live";
 
+    /// <summary>Cancelled when the key is revoked: streams that it opened are to end.</summary>
+    internal CancellationToken Revoked { get; init; }
+
     internal bool HasScope(string scope) => Key.Scopes.Contains(scope) || Key.Scopes.Contains(ApiKeyScopes.Admin);
+}
+
+internal static class CallerOfRequest
+{
+    /// <summary>Who makes this request; only endpoints that are not public have a caller.</summary>
+    internal static Caller Caller(this HttpContext context) => context.Features.GetRequiredFeature<Caller>();
 }

@@ -39,10 +39,10 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
 
         var month = Month(now);
         CheckBudgets(session, payer, month, amount);
-        if (session.ExecuteReturning(
+        if (session.ExecuteNumber(
             "UPDATE balances SET available = available - $1, held = held + $1 "
             + "WHERE account_id = $2 AND mode = $3 AND available >= $1 RETURNING available",
-            static row => new Balance(row.GetInt64(0)), amount, payer.AccountId, payer.Mode) is not { } balance)
+            amount, payer.AccountId, payer.Mode) is not { } balance)
         {
             throw new ApiException(ApiErrorCodes.InsufficientFunds,
                 "The balance does not cover the estimate that this call would hold.");
@@ -51,7 +51,7 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
         Append(session, payer.AccountId, payer.Mode, new Entry("hold", Available, Held, amount)
         {
             Change = -amount,
-            Balance = balance.Available,
+            Balance = balance,
             RunId = runId,
             Call = call,
         }, now);
@@ -67,25 +67,26 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
     /// </summary>
     internal long Close(DbSession session, Payer payer, CallClosing closing)
     {
+        RequireHold(session, closing);
         var now = time.GetUtcNow();
         var due = closing.Due;
         if (due > closing.Hold)
         {
-            var available = Read(session, payer.AccountId, payer.Mode).Available;
+            var available = ReadAvailable(session, payer.AccountId, payer.Mode);
             due = closing.Hold + Math.Min(due - closing.Hold, Math.Min(closing.Hold, available));
+            due = Math.Min(due, Math.Max(closing.Cap, closing.Hold));
         }
 
         if (closing.Hold > 0)
         {
-            var balance = session.ExecuteReturning(
+            var balance = session.ExecuteNumber(
                 "UPDATE balances SET available = available + $1, held = held - $2 "
                 + "WHERE account_id = $3 AND mode = $4 RETURNING available",
-                static row => new Balance(row.GetInt64(0)),
-                closing.Hold - due, closing.Hold, payer.AccountId, payer.Mode)!;
+                closing.Hold - due, closing.Hold, payer.AccountId, payer.Mode)!.Value;
             Append(session, payer.AccountId, payer.Mode, new Entry("release", Held, Available, closing.Hold)
             {
                 Change = closing.Hold,
-                Balance = balance.Available + due,
+                Balance = balance + due,
                 RunId = closing.RunId,
                 Call = closing.Call,
                 ReceiptId = closing.ReceiptId,
@@ -95,7 +96,7 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
                 Append(session, payer.AccountId, payer.Mode, new Entry("settle", Available, Revenue, due)
                 {
                     Change = -due,
-                    Balance = balance.Available,
+                    Balance = balance,
                     RunId = closing.RunId,
                     Call = closing.Call,
                     ReceiptId = closing.ReceiptId,
@@ -108,15 +109,24 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
         return due;
     }
 
+    /// <summary>The first balance of an account.</summary>
+    internal void Open(DbSession session, string accountId, string mode, long microUsd)
+    {
+        session.Execute(
+            "INSERT INTO balances (account_id, mode, available, held) VALUES ($1, $2, 0, 0)", accountId, mode);
+        if (microUsd > 0)
+        {
+            Adjust(session, accountId, mode, microUsd, "Starting balance");
+        }
+    }
+
     /// <summary>Adds to a balance, or takes from it down to what is available (409 below that).</summary>
     internal LedgerEntry Adjust(DbSession session, string accountId, string mode, long microUsd, string? note)
     {
-        session.Execute("INSERT INTO balances (account_id, mode, available, held) VALUES ($1, $2, 0, 0) "
-            + "ON CONFLICT DO NOTHING", accountId, mode);
-        if (session.ExecuteReturning(
+        if (session.ExecuteNumber(
             "UPDATE balances SET available = available + $1 WHERE account_id = $2 AND mode = $3 "
             + "AND available + $1 >= 0 RETURNING available",
-            static row => new Balance(row.GetInt64(0)), microUsd, accountId, mode) is not { } balance)
+            microUsd, accountId, mode) is not { } balance)
         {
             throw new ApiException(ApiErrorCodes.Conflict,
                 "The balance can be lowered by what is available at most.", "amount_usd");
@@ -126,14 +136,15 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
             ? new Entry("topup", Grants, Available, microUsd)
             : new Entry("adjustment", Available, Grants, -microUsd);
         return Append(session, accountId, mode,
-            entry with { Change = microUsd, Balance = balance.Available, Note = note }, time.GetUtcNow());
+            entry with { Change = microUsd, Balance = balance, Note = note }, time.GetUtcNow());
     }
 
-    internal static (long Available, long Held) Read(DbSession session, string accountId, string mode) =>
-        session.Single("SELECT available, held FROM balances WHERE account_id = $1 AND mode = $2",
-            static row => (row.GetInt64(0), row.GetInt64(1)), accountId, mode);
+    /// <summary>Micro-USD that can be held or spent.</summary>
+    internal static long ReadAvailable(DbSession session, string accountId, string mode) =>
+        session.Count("SELECT available FROM balances WHERE account_id = $1 AND mode = $2", accountId, mode);
 
-    internal static string Month(DateTimeOffset now) => now.UtcDateTime.ToString("yyyy-MM", CultureInfo.InvariantCulture);
+    internal static string Month(DateTimeOffset now) =>
+        now.UtcDateTime.ToString("yyyy-MM", CultureInfo.InvariantCulture);
 
     private static void CheckBudgets(DbSession session, Payer payer, string month, long amount)
     {
@@ -153,13 +164,25 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
         }
     }
 
+    // The sum that is held would also cover a call that holds nothing itself.
+    private static void RequireHold(DbSession session, CallClosing closing)
+    {
+        if (closing.Hold > 0 && session.Count(
+            "SELECT amount FROM ledger_entries WHERE run_id = $1 AND call = $2 AND type = 'hold'",
+            closing.RunId, closing.Call) != closing.Hold)
+        {
+            throw new InvalidOperationException(
+                $"Call {closing.Call} of {closing.RunId} does not hold the {closing.Hold} micro-USD to be closed.");
+        }
+    }
+
     private void BookLoss(DbSession session, Payer payer, CallClosing closing, long loss, DateTimeOffset now)
     {
         if (loss > 0)
         {
             Append(session, payer.AccountId, payer.Mode, new Entry("loss", OperatorLoss, Provider, loss)
             {
-                Balance = Read(session, payer.AccountId, payer.Mode).Available,
+                Balance = ReadAvailable(session, payer.AccountId, payer.Mode),
                 RunId = closing.RunId,
                 Call = closing.Call,
             }, now);
@@ -167,7 +190,8 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
     }
 
     // The hold leaves the month in which it was taken, the charge counts in the month in which it was made.
-    private static void CountMonth(DbSession session, Payer payer, CallClosing closing, long charged, DateTimeOffset now)
+    private static void CountMonth(
+        DbSession session, Payer payer, CallClosing closing, long charged, DateTimeOffset now)
     {
         var month = Month(now);
         var heldIn = Month(closing.HeldAt);
@@ -197,8 +221,6 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
             id, entry.Type, entry.Change, entry.Balance, mode, entry.RunId, entry.ReceiptId, entry.Note, now);
     }
 
-    private sealed record Balance(long Available);
-
     private sealed record Entry(string Type, string Debit, string Credit, long Amount)
     {
         internal long Change { get; init; }
@@ -215,12 +237,17 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
     }
 }
 
-/// <summary>The end of one model call for the ledger. <c>Lost</c> is the cost of an attempt nobody is charged for.</summary>
+/// <summary>
+/// The end of one model call for the ledger. <c>Lost</c> is the cost of an attempt nobody is charged for.
+/// </summary>
 internal sealed record CallClosing(string RunId, int Call, long Hold, long Due)
 {
     internal long Lost { get; init; }
 
     internal long Tokens { get; init; }
+
+    /// <summary>What is left under the run's <c>max_credits</c>; more is the operator's, whatever was used.</summary>
+    internal long Cap { get; init; } = long.MaxValue;
 
     internal required DateTimeOffset HeldAt { get; init; }
 

@@ -30,7 +30,9 @@ internal static class ApiErrorCodes
         new("conversation_limit_exceeded", 429, "rate_limited");
 
     internal static readonly ApiErrorCode InternalError = new("internal_error", 500, "internal_error");
-    internal static readonly ApiErrorCode ProviderUnavailable = new("provider_unavailable", 503, "provider_unavailable");
+    internal static readonly ApiErrorCode ProviderUnavailable =
+        new("provider_unavailable", 503, "provider_unavailable");
+
     internal static readonly ApiErrorCode Unavailable = new("unavailable", 503, "unavailable");
     internal static readonly ApiErrorCode StorageFull = new("storage_full", 507, "unavailable");
 

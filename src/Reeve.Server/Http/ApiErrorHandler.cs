@@ -6,8 +6,7 @@ using Reeve.Server.Storage;
 namespace Reeve.Server.Http;
 
 /// <summary>
-/// The outermost step: names the request, turns whatever is thrown into the documented error body, and answers unknown
-/// paths and wrong methods.
+/// The outermost step: names the request and turns whatever is thrown into the documented error body.
 /// </summary>
 internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator ids, ILogger<ApiErrorHandler> logger)
 {
@@ -18,13 +17,9 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
         try
         {
             await next(context);
-            if (context.Response is { StatusCode: 405, HasStarted: false })
-            {
-                throw new ApiException(ApiErrorCodes.MethodNotAllowed,
-                    $"This path answers {context.Response.Headers.Allow} only.");
-            }
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        catch (Exception error) when (error is OperationCanceledException or IOException
+            && context.RequestAborted.IsCancellationRequested)
         {
             context.Abort(); // The caller left; there is nobody to answer.
         }
@@ -32,7 +27,7 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            await AnswerAsync(context, Explain(error));
+            await AnswerAsync(context, Explain(error, context.TraceIdentifier));
         }
     }
 
@@ -67,9 +62,9 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
         writer.WriteStartObject();
         writer.WriteStartObject("error"u8);
         writer.WriteString("code"u8, shown.Code);
-        writer.WriteString("message"u8, error.Message);
+        writer.WriteString("message"u8, shown.Message);
         writer.WriteString("type"u8, shown.Type);
-        writer.WriteString("param"u8, error.Param);
+        writer.WriteString("param"u8, shown.Param);
         writer.WriteString("request_id"u8, error.RequestId ?? context.TraceIdentifier);
         foreach (var (name, value) in shown.Members)
         {
@@ -82,7 +77,7 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
         return buffer.WrittenMemory;
     }
 
-    private ApiException Explain(Exception error)
+    private ApiException Explain(Exception error, string requestId)
     {
         switch (error)
         {
@@ -100,11 +95,12 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
             case BadHttpRequestException:
                 return ApiException.Invalid("The request is not well-formed HTTP.", null);
             default:
-                LogFault(error);
-                return new ApiException(ApiErrorCodes.InternalError, "The server failed; the request_id names the case.");
+                LogFault(error, requestId);
+                return new ApiException(ApiErrorCodes.InternalError,
+                    "The server failed; the request_id names the case.");
         }
     }
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "A request failed through a fault of the server.")]
-    private partial void LogFault(Exception error);
+    [LoggerMessage(Level = LogLevel.Error, Message = "{RequestId} failed through a fault of the server.")]
+    private partial void LogFault(Exception error, string requestId);
 }

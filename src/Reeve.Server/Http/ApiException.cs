@@ -20,13 +20,17 @@ internal sealed class ApiException(ApiErrorCode code, string message, string? pa
     /// <summary>The request named in the body when it is not the one that is answered (an idempotent replay).</summary>
     internal string? RequestId { get; init; }
 
-    /// <summary>The names of the glossary's things that a 404 may speak of; a dialect may have a code for each.</summary>
+    /// <summary>
+    /// The names of the glossary's things that a 404 may speak of; a dialect may have a code for each.
+    /// </summary>
     internal string? Missing { get; init; }
 
     internal static ApiException Invalid(string message, string? param) =>
         new(ApiErrorCodes.InvalidRequest, message, param);
 
-    /// <summary>The one answer for an id that never existed, is malformed, was deleted or is another account's.</summary>
+    /// <summary>
+    /// The one answer for an id that never existed, is malformed, was deleted or is another account's.
+    /// </summary>
     internal static ApiException NotFound(string what, string? param = null) =>
         new(ApiErrorCodes.NotFound, $"No such {what} exists in this account.", param) { Missing = what };
 }

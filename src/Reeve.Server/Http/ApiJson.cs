@@ -12,9 +12,12 @@ namespace Reeve.Server.Http;
 /// </summary>
 internal static class ApiJson
 {
-    internal const string ContentType = "application/json; charset=utf-8";
+    internal const string MediaType = "application/json";
+    internal const string ContentType = MediaType + "; charset=utf-8";
 
-    /// <summary>Escapes control characters and U+2028/2029, which would break a line of a stream; nothing else.</summary>
+    /// <summary>
+    /// Escapes control characters and U+2028/2029, which would break a line of a stream; nothing else.
+    /// </summary>
     internal static readonly JavaScriptEncoder Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
 
     internal static readonly JsonWriterOptions Writer = new() { Encoder = Encoder, SkipValidation = true };
@@ -29,6 +32,16 @@ internal static class ApiJson
         };
         options.Converters.Add(new WireTimeConverter());
         return options;
+    }
+
+    /// <summary>What <paramref name="write"/> writes, as UTF-8.</summary>
+    internal static ReadOnlyMemory<byte> Bytes<T>(T value, Action<Utf8JsonWriter, T> write)
+    {
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using var writer = new Utf8JsonWriter(buffer, Writer);
+        write(writer, value);
+        writer.Flush();
+        return buffer.WrittenMemory;
     }
 
     /// <summary>Answers with a JSON body of known length.</summary>

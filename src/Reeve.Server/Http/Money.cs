@@ -8,7 +8,8 @@ internal static class Money
 
     internal static decimal Usd(long microUsd) => microUsd / 1_000_000m / Normal;
 
-    internal static decimal Credits(long microUsd, long microUsdPerCredit) => microUsd / (decimal)microUsdPerCredit / Normal;
+    internal static decimal Credits(long microUsd, long microUsdPerCredit) =>
+        microUsd / (decimal)microUsdPerCredit / Normal;
 
     /// <summary>A header amount: six digits after the point, never an exponent.</summary>
     internal static string Header(long microUsd) =>

@@ -10,7 +10,8 @@ internal static class RequestBody
 {
     internal const int DepthMax = 64;
 
-    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = DepthMax, AllowDuplicateProperties = false };
+    private static readonly JsonDocumentOptions Strict =
+        new() { MaxDepth = DepthMax, AllowDuplicateProperties = false };
 
     /// <summary>The body as an object; the document must be disposed by the caller after its last use.</summary>
     internal static async Task<JsonDocument> ReadAsync(HttpContext context, long bytesMax)
@@ -76,6 +77,7 @@ internal static class RequestBody
             var result = await reader.ReadAsync(context.RequestAborted);
             if (result.Buffer.Length > bytesMax)
             {
+                reader.AdvanceTo(result.Buffer.End);
                 throw TooLarge(bytesMax);
             }
 
@@ -122,7 +124,7 @@ internal static class RequestBody
     private static string Explain(JsonException error)
     {
         var text = new StringBuilder("The body is not JSON that can be accepted");
-        if (error.Message.Contains("depth", StringComparison.OrdinalIgnoreCase))
+        if (error.Message.Contains("configured depth", StringComparison.OrdinalIgnoreCase))
         {
             return text.Append(": it is nested more than 64 deep.").ToString();
         }

@@ -54,7 +54,9 @@ internal sealed class RequestObject
         var text = value.GetString()!;
         var length = ScalarCount(text);
         return length < min || length > max
-            ? throw Wrong(name, length == 0 ? "must not be empty" : $"must have {min} to {max} characters, not {length}")
+            ? throw Wrong(name, length == 0
+                ? "must not be empty"
+                : $"must have {min} to {max} characters, not {length}")
             : text;
     }
 
@@ -162,6 +164,11 @@ internal sealed class RequestObject
             }
         }
 
+        if (!IsFinite(value))
+        {
+            throw Wrong(name, "has a number that is larger than a double can hold");
+        }
+
         if (count > 64)
         {
             throw Wrong(name, "must have at most 64 keys");
@@ -170,6 +177,15 @@ internal sealed class RequestObject
         return System.Text.Encoding.UTF8.GetByteCount(value.GetRawText()) > 16 * 1024
             ? throw Wrong(name, "must be at most 16 KiB of JSON")
             : value.Clone();
+    }
+
+    /// <summary>Leaves every member of this object to somebody else's check.</summary>
+    internal void TakeAll()
+    {
+        foreach (var member in _element.EnumerateObject())
+        {
+            _taken.Add(member.Name);
+        }
     }
 
     /// <summary>Refuses what no call above has taken, in this object and in those taken from it.</summary>
@@ -203,6 +219,15 @@ internal sealed class RequestObject
         return count;
     }
 
+    /// <summary>False when a number in it is too large to be compared or computed with.</summary>
+    internal static bool IsFinite(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Number => value.TryGetDouble(out var number) && double.IsFinite(number),
+        JsonValueKind.Array => value.EnumerateArray().All(IsFinite),
+        JsonValueKind.Object => value.EnumerateObject().All(static member => IsFinite(member.Value)),
+        _ => true,
+    };
+
     private List<JsonElement>? Items(string name, int max)
     {
         if (Take(name) is not { } value)
@@ -215,7 +240,9 @@ internal sealed class RequestObject
             throw Wrong(name, "must be an array");
         }
 
-        return value.GetArrayLength() > max ? throw Wrong(name, $"must have at most {max} items") : [.. value.EnumerateArray()];
+        return value.GetArrayLength() > max
+            ? throw Wrong(name, $"must have at most {max} items")
+            : [.. value.EnumerateArray()];
     }
 
     private RequestObject Child(JsonElement element, string path)
@@ -229,7 +256,7 @@ internal sealed class RequestObject
     {
         var nearest = _taken.MinBy(name => EditDistance(unknown, name));
         return nearest is not null && EditDistance(unknown, nearest) <= 1 + (nearest.Length / 4)
-            ? $"; did you mean {nearest}?"
+            ? $" (did you mean {nearest}?)"
             : "";
     }
 

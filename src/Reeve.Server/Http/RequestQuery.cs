@@ -1,9 +1,10 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Reeve.Server.Http;
 
 /// <summary>The query string, strictly: a name that is unknown here or given twice is refused (400).</summary>
-internal sealed class RequestQuery
+internal sealed partial class RequestQuery
 {
     private readonly IQueryCollection _query;
 
@@ -71,11 +72,16 @@ internal sealed class RequestQuery
             return null;
         }
 
-        return DateTimeOffset.TryParse(values.ToString(), CultureInfo.InvariantCulture,
-            DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
+        return Iso().IsMatch(values.ToString())
+            && DateTimeOffset.TryParse(values.ToString(), CultureInfo.InvariantCulture,
+                DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
+            && time.Year is >= 1971 and <= 9000
             ? time
             : throw ApiException.Invalid($"{name} must be a date or a time as in 2026-11-20T09:15:03Z.", name);
     }
+
+    [GeneratedRegex(@"^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d:\d\d(\.\d{1,7})?([Zz]|[+-]\d\d:\d\d))?\z")]
+    private static partial Regex Iso();
 
     // An unknown name comes back in the answer: short, and without anything that is no printable ASCII.
     private static string Shown(string name) =>

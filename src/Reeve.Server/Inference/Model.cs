@@ -25,8 +25,22 @@ internal sealed record Model
     /// <summary>Of <c>chat</c>, <c>tools</c>, <c>structured_output</c>, <c>vision</c>, <c>streaming</c>.</summary>
     internal required IReadOnlySet<string> Capabilities { get; init; }
 
+    /// <summary>When the provider published it; the epoch where nobody said.</summary>
+    internal DateTimeOffset CreatedAt { get; init; } = DateTimeOffset.UnixEpoch;
+
     internal bool IsBuiltIn { get; init; }
 
     /// <summary>True for a model that says which of the given sources it quoted; the rest are not shown.</summary>
     internal bool ReportsCitations { get; init; }
+}
+
+internal static class Capabilities
+{
+    internal const string Chat = "chat";
+    internal const string Tools = "tools";
+    internal const string StructuredOutput = "structured_output";
+    internal const string Vision = "vision";
+    internal const string Streaming = "streaming";
+
+    internal static readonly string[] Words = [Chat, Tools, StructuredOutput, Vision, Streaming];
 }

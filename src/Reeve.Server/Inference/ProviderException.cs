@@ -24,11 +24,16 @@ internal enum ProviderFault
     Malformed,
 }
 
-/// <summary>A model call that failed. The message is for the operator's log; it holds neither content nor keys.</summary>
+/// <summary>
+/// A model call that failed. The message is for the operator's log; it holds neither content nor keys.
+/// </summary>
 internal sealed class ProviderException(ProviderFault fault, string message, Exception? inner = null)
     : Exception(message, inner)
 {
     internal ProviderFault Fault { get; } = fault;
 
     internal int? RetryAfterSeconds { get; init; }
+
+    /// <summary>The request's parameter that this model does not take, where the provider names it.</summary>
+    internal string? UnsupportedParameter { get; init; }
 }

@@ -5,7 +5,8 @@ namespace Reeve.Server.Runs;
 /// the database.
 /// </summary>
 /// <remarks>
-/// The owner (one loop at a time) alone changes State, LastSeq and LastHash; the writer's thread alone publishes. Readers
+/// The owner (one loop at a time) alone changes State, LastSeq and LastHash; the writer's thread alone publishes.
+/// Readers
 /// see committed events only.
 /// </remarks>
 internal sealed class LiveRun : IDisposable
@@ -20,22 +21,25 @@ internal sealed class LiveRun : IDisposable
     private int _tailBytes;
     private volatile bool _isCancelRequested;
 
-    internal LiveRun(RunHead head, RunState state, int epoch, long lastSeq, byte[] lastHash)
+    internal LiveRun(RunHead head, RunState state)
     {
-        (Head, State, Epoch, LastSeq, LastHash, CommittedSeq) = (head, state, epoch, lastSeq, lastHash, lastSeq);
+        (Head, State, Epoch, LastHash) = (head, state, 1, RunEventCodec.ChainStart);
     }
 
     internal RunHead Head { get; }
 
+    /// <summary>Held while a waiting run gets its turn or is cancelled, so that it cannot be both.</summary>
+    internal SemaphoreSlim Turn { get; } = new(1);
+
     internal string RunId => Head.RunId;
 
-    internal RunState State { get; }
+    internal RunState State { get; private set; }
 
-    internal int Epoch { get; }
+    internal int Epoch { get; private set; }
 
-    internal long LastSeq { get; set; }
+    internal long LastSeq { get; private set; }
 
-    internal byte[] LastHash { get; set; }
+    internal byte[] LastHash { get; private set; }
 
     /// <summary>Set on the writer's thread when an append was lost: nothing after it may be written.</summary>
     internal bool IsBroken { get; set; }
@@ -48,16 +52,50 @@ internal sealed class LiveRun : IDisposable
 
     internal bool IsCancelRequested => _isCancelRequested;
 
+    internal bool IsStopped { get; private set; }
+
     internal long CommittedSeq { get; private set; }
 
-    /// <summary>What to close when the owner gives the run up: the loop's start, for the queue.</summary>
     internal void RequestCancel()
     {
         _isCancelRequested = true;
         _cancellation.Cancel();
     }
 
-    internal void Stop() => _cancellation.Cancel();
+    /// <summary>
+    /// The server stops: the owner lets go and writes nothing more; the next start takes the run over.
+    /// </summary>
+    internal void Stop()
+    {
+        IsStopped = true;
+        _cancellation.Cancel();
+    }
+
+    /// <summary>Moves the owner's side past events that it has sealed.</summary>
+    internal void Advance(IReadOnlyList<RunEvent> events)
+    {
+        foreach (var entry in events)
+        {
+            State.Apply(entry);
+        }
+
+        LastSeq = events[^1].Seq;
+        LastHash = events[^1].Hash;
+    }
+
+    /// <summary>
+    /// A new owner begins from what the log holds. Readers keep their place; what was durable without anybody having
+    /// heard of it is published now.
+    /// </summary>
+    internal void Reclaim(int epoch, RunState state, IReadOnlyList<RunEvent> log)
+    {
+        (Epoch, State, LastSeq, LastHash, IsBroken) = (epoch, state, log[^1].Seq, log[^1].Hash, false);
+        var unheard = log.Where(entry => entry.Seq > CommittedSeq).ToList();
+        if (unheard.Count > 0)
+        {
+            Publish(unheard);
+        }
+    }
 
     internal void Publish(IReadOnlyList<RunEvent> events)
     {
@@ -81,23 +119,26 @@ internal sealed class LiveRun : IDisposable
             (changed, _changed) = (_changed, null);
         }
 
-        changed?.SetResult();
+        changed?.TrySetResult();
         if (events[^1].IsTerminal)
         {
-            _ended.SetResult(State);
+            _ended.TrySetResult(State);
         }
     }
 
-    /// <summary>Adds the committed events after <paramref name="seq"/>; false: the tail does not reach back that far.</summary>
+    /// <summary>
+    /// Adds the committed events after <paramref name="seq"/>; false: the tail does not reach back that far.
+    /// </summary>
     internal bool TryRead(long seq, List<RunEvent> into)
     {
         lock (_lock)
         {
-            if (seq >= CommittedSeq)
+            if (CommittedSeq > 0 && seq >= CommittedSeq)
             {
                 return true;
             }
 
+            // Nothing was published yet: the log may hold the first events, whose news is on its way.
             if (_tail.Count == 0 || _tail[0].Seq > seq + 1)
             {
                 return false;
@@ -119,5 +160,9 @@ internal sealed class LiveRun : IDisposable
         }
     }
 
-    public void Dispose() => _cancellation.Dispose();
+    public void Dispose()
+    {
+        _cancellation.Dispose();
+        Turn.Dispose();
+    }
 }

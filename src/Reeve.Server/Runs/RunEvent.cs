@@ -50,12 +50,15 @@ internal static class RunEventCodec
         Add("run.cancelled", Json.RunCancelled);
     }
 
-    internal static RunEvent Seal(string runId, RunEventData data, long seq, int epoch, DateTimeOffset at, byte[] previous)
+    internal static RunEvent Seal(
+        string runId, RunEventData data, long seq, int epoch, DateTimeOffset at, byte[] previous)
     {
         var (type, info) = ByRecord[data.GetType()];
         var payload = JsonSerializer.SerializeToUtf8Bytes(data, info);
         var payloadSha256 = SHA256.HashData(payload);
-        return new RunEvent(seq, epoch, type, at, data)
+
+        // Free JSON may be spelled otherwise once it was written; live readers must see what later ones will.
+        return new RunEvent(seq, epoch, type, at, HasFreeJson(data) ? Read(type, payload) : data)
         {
             Payload = payload,
             PayloadSha256 = payloadSha256,
@@ -63,13 +66,23 @@ internal static class RunEventCodec
         };
     }
 
+    private static bool HasFreeJson(RunEventData data) => data switch
+    {
+        RunAdmitted admitted => admitted.User is not null || admitted.Metadata is not null
+            || admitted.Options.OutputSchema is not null,
+        ModelCallFinished finished => finished.ToolCalls.Count > 0,
+        _ => data is ToolCallStarted or ToolCallFinished,
+    };
+
     /// <summary>Reads an event back; an unknown type is kept without data, so that newer logs stay whole.</summary>
     internal static RunEventData? Read(string type, byte[]? payload) =>
         payload is not null && ByType.TryGetValue(type, out var info)
             ? (RunEventData?)JsonSerializer.Deserialize(payload, info)
             : null;
 
-    /// <summary>SHA-256 of: hash before, run id, 0, seq (8 bytes, big-endian), epoch (4), type, 0, at (8), payload_sha256.</summary>
+    /// <summary>
+    /// SHA-256 of: hash before, run id, 0, seq (8 bytes, big-endian), epoch (4), type, 0, at (8), payload_sha256.
+    /// </summary>
     internal static byte[] Chain(
         byte[] previous, string runId, long seq, int epoch, string type, long at, byte[] payloadSha256)
     {
@@ -112,4 +125,6 @@ internal static class RunEventCodec
 [JsonSerializable(typeof(RunFailed))]
 [JsonSerializable(typeof(RunCancelled))]
 [JsonSerializable(typeof(RunOutcome))]
+[JsonSerializable(typeof(TruncatedResult))]
+[JsonSerializable(typeof(string))]
 internal sealed partial class RunEventJson : JsonSerializerContext;

@@ -26,6 +26,9 @@ internal sealed record RunAdmitted : RunEventData
 
     public required string Kind { get; init; }
 
+    /// <summary>The router mode asked for, or <c>direct</c> when the agent names a model.</summary>
+    public required string Tier { get; init; }
+
     public required string Mode { get; init; }
 
     public required string PrivacyClass { get; init; }
@@ -61,8 +64,6 @@ internal sealed record ModelCallStarted : RunEventData
 {
     public required int Call { get; init; }
 
-    public required string Tier { get; init; }
-
     public required string Model { get; init; }
 
     public required string Provider { get; init; }
@@ -71,6 +72,9 @@ internal sealed record ModelCallStarted : RunEventData
 
     /// <summary>Micro-USD reserved.</summary>
     public required long Hold { get; init; }
+
+    /// <summary>Of the prompt, as estimated for the hold.</summary>
+    public required int PromptTokens { get; init; }
 
     public required int OutputTokensMax { get; init; }
 

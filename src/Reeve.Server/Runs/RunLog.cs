@@ -20,7 +20,9 @@ internal sealed class RunLog(Database database, TimeProvider time)
     internal LiveRun? Find(TenantContext tenant, string runId) =>
         _live.TryGetValue(runId, out var run) && run.Head.Tenant == tenant ? run : null;
 
-    /// <summary>Makes a run known to readers. A second claim replaces the first, whose appends the epoch refuses.</summary>
+    /// <summary>
+    /// Makes a run known to readers. A second claim replaces the first, whose appends the epoch refuses.
+    /// </summary>
     internal void Register(LiveRun run) => _live[run.RunId] = run;
 
     internal void Forget(LiveRun run) => _live.TryRemove(KeyValuePair.Create(run.RunId, run));
@@ -32,7 +34,13 @@ internal sealed class RunLog(Database database, TimeProvider time)
     internal Task AppendAsync(LiveRun run, IReadOnlyList<RunEventData> data, Action<DbSession>? alongside = null)
     {
         var events = Seal(run, data);
-        Advance(run, events);
+        run.Advance(events);
+        return WriteAsync(run, events, alongside);
+    }
+
+    /// <summary>Writes events that were sealed, and that the state has, already.</summary>
+    internal Task WriteAsync(LiveRun run, IReadOnlyList<RunEvent> events, Action<DbSession>? alongside)
+    {
         var write = new Append(run, events, alongside, null);
         database.Enqueue(write);
         return write.Task;
@@ -42,18 +50,27 @@ internal sealed class RunLog(Database database, TimeProvider time)
     /// As <see cref="AppendAsync(LiveRun, IReadOnlyList{RunEventData}, Action{DbSession}?)"/>, for events that only the
     /// transaction can know. The caller must await it before anything else is appended.
     /// </summary>
-    internal async Task AppendAsync(LiveRun run, Func<DbSession, IReadOnlyList<RunEventData>> decide)
+    internal async Task AppendAsync(LiveRun run, Func<DbSession, DateTimeOffset, IReadOnlyList<RunEventData>> decide)
     {
-        var write = new Append(run, [], null, session => Seal(run, decide(session)));
+        var at = Timestamp(run);
+        var write = new Append(run, [], null, session => Seal(run, decide(session, at), at));
         database.Enqueue(write);
         await write.Task;
-        Advance(run, write.Events);
+        run.Advance(write.Events);
     }
 
-    internal IReadOnlyList<RunEvent> Seal(LiveRun run, IReadOnlyList<RunEventData> data)
+    internal IReadOnlyList<RunEvent> Seal(LiveRun run, IReadOnlyList<RunEventData> data) =>
+        Seal(run, data, Timestamp(run));
+
+    private DateTimeOffset Timestamp(LiveRun run)
     {
-        var now = time.GetUtcNow();
-        var at = now < run.State.NewestAt ? run.State.NewestAt : now; // A clock set back must not reorder a log.
+        // Whole milliseconds, as the log keeps them: a duration must not depend on who reads it.
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+        return now < run.State.NewestAt ? run.State.NewestAt : now; // A clock set back must not reorder a log.
+    }
+
+    private static RunEvent[] Seal(LiveRun run, IReadOnlyList<RunEventData> data, DateTimeOffset at)
+    {
         var (seq, hash) = (run.LastSeq, run.LastHash);
         var events = new RunEvent[data.Count];
         for (var i = 0; i < data.Count; i++)
@@ -65,30 +82,24 @@ internal sealed class RunLog(Database database, TimeProvider time)
         return events;
     }
 
-    internal static void Advance(LiveRun run, IReadOnlyList<RunEvent> events)
-    {
-        foreach (var entry in events)
-        {
-            run.State.Apply(entry);
-        }
-
-        run.LastSeq = events[^1].Seq;
-        run.LastHash = events[^1].Hash;
-    }
-
     /// <summary>Committed events after <paramref name="seq"/>, at most a page.</summary>
     internal List<RunEvent> Read(TenantContext tenant, string runId, long seq) =>
         database.Read(session => Read(session, tenant, runId, seq));
 
-    internal static List<RunEvent> Read(DbSession session, TenantContext tenant, string runId, long seq) => session.List(
+    internal static List<RunEvent> Read(DbSession session, TenantContext tenant, string runId, long seq) =>
+        Read(session, tenant, runId, seq, RunEventCodec.Read);
+
+    internal static List<RunEvent> Read(
+        DbSession session, TenantContext tenant, string runId, long seq, Func<string, byte[]?, RunEventData?> decode) =>
+        session.List(
         "SELECT seq, epoch, type, at, payload, payload_sha256, hash FROM run_events "
         + "WHERE run_id = $1 AND account_id = $2 AND seq > $3 ORDER BY seq LIMIT 500",
-        static row =>
+        row =>
         {
             var type = row.GetString(2);
             var payload = row.BytesOrNull(4);
             return new RunEvent(row.GetInt64(0), row.GetInt32(1), type,
-                DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(3)), RunEventCodec.Read(type, payload))
+                DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(3)), decode(type, payload))
             {
                 Payload = payload ?? [],
                 PayloadSha256 = row.GetFieldValue<byte[]>(5),
@@ -97,20 +108,22 @@ internal sealed class RunLog(Database database, TimeProvider time)
         },
         runId, tenant.AccountId, seq);
 
-    /// <summary>Writes the first events of a run, inside the transaction that inserts its row.</summary>
+    /// <summary>Writes sealed events, if the run still has the owner that sealed them.</summary>
     internal static void Insert(DbSession session, LiveRun run, IReadOnlyList<RunEvent> events)
     {
+        if (!session.Exists(
+            "SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 AND finished_at IS NULL", run.RunId, run.Epoch))
+        {
+            throw new StaleOwnerException(run.RunId);
+        }
+
         foreach (var entry in events)
         {
-            if (session.Execute(
+            session.Execute(
                 "INSERT INTO run_events (run_id, seq, account_id, epoch, type, at, payload, payload_sha256, hash) "
-                + "SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 "
-                + "WHERE EXISTS (SELECT 1 FROM runs WHERE id = $1 AND epoch = $4 AND finished_at IS NULL)",
+                + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 run.RunId, entry.Seq, run.Head.Payer.AccountId, entry.Epoch, entry.Type,
-                entry.At.ToUnixTimeMilliseconds(), entry.Payload, entry.PayloadSha256, entry.Hash) == 0)
-            {
-                throw new StaleOwnerException(run.RunId);
-            }
+                entry.At.ToUnixTimeMilliseconds(), entry.Payload, entry.PayloadSha256, entry.Hash);
         }
     }
 

@@ -46,7 +46,9 @@ internal sealed class RunState(string runId, CreditOptions credits)
 
     internal DateTimeOffset? FinishedAt { get; private set; }
 
-    /// <summary>Time that an owner spent on the run, up to the newest event; waiting and server-less time left out.</summary>
+    /// <summary>
+    /// Time that an owner spent on the run, up to the newest event; waiting and server-less time left out.
+    /// </summary>
     internal TimeSpan Active { get; private set; }
 
     internal DateTimeOffset NewestAt { get; private set; }
@@ -65,6 +67,12 @@ internal sealed class RunState(string runId, CreditOptions credits)
 
     /// <summary>The newest call that was started, also one that has ended.</summary>
     internal ModelCallStarted? NewestCall { get; private set; }
+
+    /// <summary>How the newest call ended that completed.</summary>
+    internal ModelCallEnd? NewestEnd { get; private set; }
+
+    /// <summary>True when the newest step is an answer and nothing was made of it yet.</summary>
+    internal bool IsAnswered { get; private set; }
 
     internal int CallCount { get; private set; }
 
@@ -143,6 +151,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
                 _output.Clear();
                 _stepText = null;
                 SchemaRetried |= reset.Reason == "schema_retry";
+                IsAnswered = false;
                 break;
             case ModelCallFinished finished:
                 Finish(finished);
@@ -176,6 +185,8 @@ internal sealed class RunState(string runId, CreditOptions credits)
         {
             _steps.Add(new RunStep(OpenText, [.. finished.ToolCalls.Select(call => new RunToolCall(call))]));
             _stepText = null;
+            IsAnswered = finished.ToolCalls.Count == 0;
+            NewestEnd = new ModelCallEnd(finished.FinishReason, NewestCall!.CutByCredits);
         }
         else if (finished.Outcome == "failed")
         {
@@ -203,6 +214,9 @@ internal sealed class RunState(string runId, CreditOptions credits)
     private RunToolCall Find(string id) =>
         _steps.SelectMany(step => step.ToolCalls).First(call => call.Id == id);
 }
+
+/// <summary>What the end of a run depends on in the end of its last call.</summary>
+internal sealed record ModelCallEnd(string? FinishReason, bool CutByCredits);
 
 /// <summary>A finished model call: its text and the tool calls that it asked for.</summary>
 internal sealed record RunStep(string Text, IReadOnlyList<RunToolCall> ToolCalls);

@@ -17,9 +17,9 @@ internal static class RunStore
         var (head, admitted) = (run.Head, run.State.Admitted);
         session.Execute(
             "INSERT INTO runs (id, account_id, agent_id, agent_version, conversation_id, ordinal, kind, mode, status, "
-            + "epoch, privacy_class, key_id, request_id, user_message_id, message_id, receipt_id, input, user_id, user, "
-            + "metadata, created_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
-            + "$15, $16, $17, $18, $19, $20, $21, $22)",
+            + "epoch, privacy_class, key_id, request_id, user_message_id, message_id, receipt_id, input, user_id, "
+            + "user, metadata, created_at, started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+            + "$14, $15, $16, $17, $18, $19, $20, $21, $22)",
             head.RunId, head.Payer.AccountId, admitted.AgentId, admitted.AgentVersion, admitted.ConversationId,
             head.Ordinal, admitted.Kind, admitted.Mode, status, run.Epoch, admitted.PrivacyClass, head.Payer.KeyId,
             head.RequestId, admitted.UserMessageId, admitted.MessageId, admitted.ReceiptId, admitted.Input, head.UserId,
@@ -27,17 +27,18 @@ internal static class RunStore
             run.State.CreatedAt.ToUnixTimeMilliseconds(), run.State.StartedAt?.ToUnixTimeMilliseconds());
     }
 
+    /// <summary>The outcome as it is stored; made outside the writer, which everybody waits for.</summary>
+    internal static string Outcome(RunState state) =>
+        JsonSerializer.Serialize(RunOutcome.Of(state), RunEventCodec.Json.RunOutcome);
+
     /// <summary>The copy of the log's end that lists and sums read.</summary>
-    internal static void Finish(DbSession session, LiveRun run, RunState state)
-    {
-        var outcome = JsonSerializer.Serialize(RunOutcome.Of(state), RunEventCodec.Json.RunOutcome);
+    internal static void Finish(DbSession session, LiveRun run, RunState state, string outcome) =>
         session.Execute(
-            "UPDATE runs SET status = $1, output = $2, outcome = $3, error_code = $4, charged = $5, privacy_class = $6, "
-            + "finished_at = $7 WHERE id = $8 AND epoch = $9",
+            "UPDATE runs SET status = $1, output = $2, outcome = $3, error_code = $4, charged = $5, "
+            + "privacy_class = $6, finished_at = $7 WHERE id = $8 AND epoch = $9",
             state.Status, state.Output, outcome, state.Failure?.Code, state.Charged,
             Privacy.PrivacyClasses.Word(state.PrivacyClass), state.FinishedAt!.Value.ToUnixTimeMilliseconds(),
             run.RunId, run.Epoch);
-    }
 
     internal static void Begin(DbSession session, LiveRun run) => session.Execute(
         "UPDATE runs SET status = 'running', started_at = $1 WHERE id = $2 AND epoch = $3",
@@ -47,9 +48,8 @@ internal static class RunStore
         "UPDATE runs SET privacy_class = $1 WHERE id = $2 AND epoch = $3", privacyClass, run.RunId, run.Epoch);
 
     /// <summary>Takes a run over: a higher epoch, which refuses what the owner before may still write.</summary>
-    internal static int? Claim(DbSession session, string runId) => session.ExecuteReturning(
-        "UPDATE runs SET epoch = epoch + 1 WHERE id = $1 AND finished_at IS NULL RETURNING epoch",
-        static row => (int?)row.GetInt32(0), runId);
+    internal static int? Claim(DbSession session, string runId) => (int?)session.ExecuteNumber(
+        "UPDATE runs SET epoch = epoch + 1 WHERE id = $1 AND finished_at IS NULL RETURNING epoch", runId);
 
     internal static bool RequestCancel(DbSession session, TenantContext tenant, string runId, DateTimeOffset now) =>
         session.Execute(
@@ -61,18 +61,23 @@ internal static class RunStore
         $"SELECT {HeadColumns} FROM runs WHERE id = $1 AND account_id = $2 AND erased_at IS NULL",
         ReadOpen, runId, tenant.AccountId);
 
+    /// <summary>
+    /// All that have not ended, in no order: read from two small indexes, however many runs there are.
+    /// </summary>
     internal static List<OpenRun> Open(DbSession session) => session.List(
-        $"SELECT {HeadColumns} FROM runs WHERE status IN ('queued', 'running', 'requires_action') ORDER BY id", ReadOpen);
+        $"SELECT {HeadColumns} FROM runs "
+        + "WHERE conversation_id IS NOT NULL AND status IN ('running', 'requires_action') "
+        + $"UNION ALL SELECT {HeadColumns} FROM runs WHERE status = 'queued'",
+        ReadOpen);
 
-    internal static List<OpenRun> OpenOf(DbSession session, TenantContext tenant, string conversationId) => session.List(
+    internal static List<OpenRun> OpenOf(DbSession session, TenantContext tenant, string conversationId) =>
+        session.List(
         $"SELECT {HeadColumns} FROM runs WHERE conversation_id = $1 AND account_id = $2 "
         + "AND status IN ('queued', 'running', 'requires_action') ORDER BY ordinal",
         ReadOpen, conversationId, tenant.AccountId);
 
-    internal static List<OpenRun> OpenOfAgent(DbSession session, TenantContext tenant, string agentId) => session.List(
-        $"SELECT {HeadColumns} FROM runs WHERE agent_id = $1 AND account_id = $2 "
-        + "AND status IN ('queued', 'running', 'requires_action') ORDER BY id",
-        ReadOpen, agentId, tenant.AccountId);
+    internal static List<OpenRun> OpenOfAgent(DbSession session, TenantContext tenant, string agentId) =>
+        Open(session).FindAll(run => run.Head.AgentId == agentId && run.Head.Tenant == tenant);
 
     internal static int NextOrdinal(DbSession session, string conversationId) => 1 + (int)session.Count(
         "SELECT MAX(ordinal) FROM runs WHERE conversation_id = $1", conversationId);

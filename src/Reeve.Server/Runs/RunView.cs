@@ -10,7 +10,8 @@ internal sealed record RunView
 
     internal required RunAdmitted Admitted { get; init; }
 
-    internal required string RequestId { get; init; }
+    /// <summary>The request that started the run; null where only the log is at hand.</summary>
+    internal required string? RequestId { get; init; }
 
     internal required string Status { get; init; }
 
@@ -37,11 +38,11 @@ internal sealed record RunView
         ? (long)(finished - CreatedAt).TotalMilliseconds
         : null;
 
-    internal static RunView Of(RunState state, RunHead head) => new()
+    internal static RunView Of(RunState state, RunHead? head) => new()
     {
         RunId = state.RunId,
         Admitted = state.Admitted,
-        RequestId = head.RequestId,
+        RequestId = head?.RequestId,
         Status = state.Status,
         PrivacyClass = Privacy.PrivacyClasses.Word(state.PrivacyClass),
         Output = state.Output,
@@ -73,7 +74,7 @@ internal sealed record RunOutcome
 
     public required ShownUsage Usage { get; init; }
 
-    public required string? Tier { get; init; }
+    public required string Tier { get; init; }
 
     public required string? Model { get; init; }
 
@@ -93,7 +94,7 @@ internal sealed record RunOutcome
         ToolCalls = [.. state.ToolCalls.Select(call => new ShownToolCall(
             call.Id, call.Tool, call.Action, call.Params, call.Summary, call.IsError))],
         Usage = new ShownUsage(state.InputTokens, state.OutputTokens),
-        Tier = state.NewestCall?.Tier,
+        Tier = state.Admitted.Tier,
         Model = state.NewestCall?.Model,
         Provider = state.NewestCall?.Provider,
         RouteReason = state.NewestCall?.Reason,

@@ -11,6 +11,8 @@ internal static class ToolSummary
     {
         JsonValueKind.Object when result.TryGetProperty("summary", out var summary)
             && summary.ValueKind == JsonValueKind.String => summary.GetString()!,
+        JsonValueKind.Object when result.TryGetProperty("error", out var error)
+            && error.ValueKind == JsonValueKind.String => Cut(error.GetString()!),
         JsonValueKind.Array => result.GetArrayLength() is 1 ? "1 result" : $"{result.GetArrayLength()} results",
         JsonValueKind.String => Cut(result.GetString()!),
         _ => Cut(result.GetRawText()),

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace Reeve.Server.Storage;
 
@@ -9,14 +10,14 @@ namespace Reeve.Server.Storage;
 /// <remarks>
 /// Group commit, without a timer: the writer's thread takes whatever is queued, executes it as one transaction, commits
 /// (fsync), wakes the waiters and repeats. An idle server commits at once, a busy one batches. Work that throws before
-/// its first write fails alone; work that throws after it rolls the batch back, and the others are executed again one by
-/// one. Checkpoints run on a connection of their own, off the commit path, unless the WAL grows past a bound.
+/// its first write fails alone; work that throws after it rolls the batch back, and the others are executed again one
+/// by one. Checkpoints run on a connection of their own, off the commit path, unless the WAL grows past a bound.
 /// </remarks>
 internal sealed partial class Database : IDisposable
 {
     private const int BatchMax = 512;
-    private const long WalCheckpointBytes = 8L << 20;
-    private const long WalRestartBytes = 256L << 20;
+    private const long WritesBetweenCheckpoints = 20_000; // The file's length tells nothing: it never shrinks.
+    private const long WalRestartBytes = 128L << 20;
 
     private readonly string _connectionString;
     private readonly string _walPath;
@@ -29,17 +30,21 @@ internal sealed partial class Database : IDisposable
     private readonly Thread _checkpointer;
     private List<DbWrite> _queue = [];
     private volatile bool _stopping;
+    private long _writesAtCheckpoint;
+
+    // Each connection here belongs to one thread at a time, so SQLite need not lock, and nobody reads its statistics.
+    static Database()
+    {
+        Batteries_V2.Init();
+        _ = raw.sqlite3_config(raw.SQLITE_CONFIG_MULTITHREAD);
+        _ = raw.sqlite3_config(raw.SQLITE_CONFIG_MEMSTATUS, 0);
+    }
 
     internal Database(string path, ILogger<Database> logger)
     {
         _logger = logger;
         _walPath = path + "-wal";
-        _connectionString = new SqliteConnectionStringBuilder
-        {
-            DataSource = path,
-            Pooling = false,
-            DefaultTimeout = 30,
-        }.ToString();
+        _connectionString = ConnectionString(path);
         _writer = new DbSession(Open("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; "
             + "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"));
         _thread = new Thread(WriteLoop) { IsBackground = true, Name = "reeve-writer" };
@@ -48,6 +53,14 @@ internal sealed partial class Database : IDisposable
 
     /// <summary>Commits so far; with the rows a second it tells how well the group commit batches.</summary>
     internal long CommitCount { get; private set; }
+
+    /// <summary>False after a transaction that failed, until one succeeds again.</summary>
+    internal bool TakesWrites { get; private set; } = true;
+
+    /// <summary>Writes something harmless, to learn whether the database takes writes.</summary>
+    internal Task ProbeAsync() => WriteAsync(static session => session.Execute(
+        "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        "probe", ""));
 
     /// <summary>The writer's own connection, for use before <see cref="Start"/> alone (migrations, checks).</summary>
     internal DbSession Setup => _writer;
@@ -101,9 +114,9 @@ internal sealed partial class Database : IDisposable
 
         try
         {
-            session.Connection.BeginTransactionFast();
+            session.Begin();
             var result = work(session);
-            session.Connection.CommitFast();
+            session.Commit();
             _readers.Add(session);
             return result;
         }
@@ -114,9 +127,20 @@ internal sealed partial class Database : IDisposable
         }
         catch
         {
-            session.Dispose();
+            session.Rollback();
+            _readers.Add(session);
             throw;
         }
+    }
+
+    /// <summary>Reads a database that this process does not own, from one snapshot and without writing to it.</summary>
+    internal static T ReadOnce<T>(string path, Func<DbSession, T> work)
+    {
+        using var session = new DbSession(Open(ConnectionString(path), "PRAGMA query_only=ON;"));
+        session.Begin();
+        var result = work(session);
+        session.Commit();
+        return result;
     }
 
     /// <summary>Finishes what is queued, then closes every connection.</summary>
@@ -149,9 +173,18 @@ internal sealed partial class Database : IDisposable
         _checkpointWanted.Dispose();
     }
 
-    private SqliteConnection Open(string pragmas)
+    private static string ConnectionString(string path) => new SqliteConnectionStringBuilder
     {
-        var connection = new SqliteConnection(_connectionString);
+        DataSource = path,
+        Pooling = false,
+        DefaultTimeout = 30,
+    }.ToString();
+
+    private SqliteConnection Open(string pragmas) => Open(_connectionString, pragmas);
+
+    private static SqliteConnection Open(string connectionString, string pragmas)
+    {
+        var connection = new SqliteConnection(connectionString);
         connection.Open();
         using var command = connection.CreateCommand();
 #pragma warning disable CA2100 // Constants of this class.
@@ -197,7 +230,7 @@ internal sealed partial class Database : IDisposable
         var failed = new List<(DbWrite Write, Exception Error)>();
         try
         {
-            _writer.Connection.BeginImmediateFast();
+            _writer.BeginImmediate();
             foreach (var write in batch)
             {
                 var before = _writer.WriteCount;
@@ -211,18 +244,20 @@ internal sealed partial class Database : IDisposable
                 }
             }
 
-            _writer.Connection.CommitFast();
+            _writer.Commit();
             CommitCount++;
+            TakesWrites = true;
         }
 #pragma warning disable CA1031 // Whatever it was, the transaction is gone and every waiter must be told.
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            _writer.Connection.RollbackFast();
+            _writer.Rollback();
             if (batch.Count == 1)
             {
                 if (error is SqliteException)
                 {
+                    TakesWrites = false;
                     LogWriteFailed(error);
                 }
 
@@ -261,10 +296,18 @@ internal sealed partial class Database : IDisposable
         var bytes = wal.Exists ? wal.Length : 0;
         if (bytes > WalRestartBytes)
         {
-            _writer.Single("PRAGMA wal_checkpoint(TRUNCATE)", static row => row.GetInt64(0));
+            try
+            {
+                _writer.Single("PRAGMA wal_checkpoint(TRUNCATE)", static row => row.GetInt64(0));
+            }
+            catch (SqliteException error)
+            {
+                LogCheckpointFailed(error);
+            }
         }
-        else if (bytes > WalCheckpointBytes)
+        else if (_writer.WriteCount - _writesAtCheckpoint > WritesBetweenCheckpoints)
         {
+            _writesAtCheckpoint = _writer.WriteCount;
             _checkpointWanted.Set();
         }
     }

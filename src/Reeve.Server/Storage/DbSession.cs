@@ -1,4 +1,6 @@
 using System.Data.Common;
+using Microsoft.Data.Sqlite;
+using SQLitePCL;
 
 namespace Reeve.Server.Storage;
 
@@ -6,34 +8,45 @@ namespace Reeve.Server.Storage;
 /// One connection with its prepared statements. SQL has positional parameters (<c>$1</c>, <c>$2</c>), so that the same
 /// text serves SQLite and PostgreSQL. Not thread-safe: a session belongs to one caller at a time.
 /// </summary>
-internal sealed class DbSession(DbConnection connection) : IDisposable
+internal sealed class DbSession(SqliteConnection connection) : IDisposable
 {
-    private readonly Dictionary<string, DbCommand> _prepared = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DbCommand> _prepared = new(ReferenceEqualityComparer.Instance);
+    private readonly SqliteStatements _direct = new(connection);
 
     /// <summary>Statements that changed something since the session was made.</summary>
     internal long WriteCount { get; private set; }
 
-    internal DbConnection Connection => connection;
+    internal SqliteConnection Connection => connection;
 
     /// <summary>Runs a statement that writes; answers the number of rows it changed.</summary>
     internal int Execute(string sql, params ReadOnlySpan<object?> values)
     {
-        var rows = Bind(sql, values).ExecuteNonQuery();
+        var rows = _direct.Execute(sql, values);
         WriteCount += rows == 0 ? 0 : 1;
         return rows;
     }
 
-    /// <summary>Runs a statement with RETURNING and maps its row; default when no row was changed.</summary>
-    internal T? ExecuteReturning<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> values)
+    /// <summary>Runs a statement with one number RETURNING; null when no row was changed.</summary>
+    internal long? ExecuteNumber(string sql, params ReadOnlySpan<object?> values)
     {
-        using var reader = Bind(sql, values).ExecuteReader();
-        if (!reader.Read())
-        {
-            return default;
-        }
+        var number = _direct.Number(sql, values);
+        WriteCount += number is null ? 0 : 1;
+        return number;
+    }
 
-        WriteCount++;
-        return map(reader);
+    internal void Begin() => _direct.Execute("BEGIN", []);
+
+    internal void BeginImmediate() => _direct.Execute("BEGIN IMMEDIATE", []);
+
+    internal void Commit() => _direct.Execute("COMMIT", []);
+
+    /// <summary>Never throws: after a failed commit SQLite may have rolled back by itself.</summary>
+    internal void Rollback()
+    {
+        if (raw.sqlite3_get_autocommit(connection.Handle!) == 0)
+        {
+            _ = raw.sqlite3_exec(connection.Handle!, "ROLLBACK");
+        }
     }
 
     internal T? Single<T>(string sql, Func<DbDataReader, T> map, params ReadOnlySpan<object?> values)
@@ -54,10 +67,11 @@ internal sealed class DbSession(DbConnection connection) : IDisposable
         return rows;
     }
 
-    internal long Count(string sql, params ReadOnlySpan<object?> values) =>
-        Single(sql, static row => row.IsDBNull(0) ? 0 : row.GetInt64(0), values);
+    /// <summary>The number in the first column; 0 when there is no row or its value is null.</summary>
+    internal long Count(string sql, params ReadOnlySpan<object?> values) => _direct.Number(sql, values) ?? 0;
 
-    internal bool Exists(string sql, params ReadOnlySpan<object?> values) => Single(sql, static _ => true, values);
+    /// <summary>For a statement that selects 1.</summary>
+    internal bool Exists(string sql, params ReadOnlySpan<object?> values) => _direct.Number(sql, values) is not null;
 
     public void Dispose()
     {
@@ -66,6 +80,7 @@ internal sealed class DbSession(DbConnection connection) : IDisposable
             command.Dispose();
         }
 
+        _direct.Dispose();
         connection.Dispose();
     }
 

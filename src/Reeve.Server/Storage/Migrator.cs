@@ -35,17 +35,17 @@ internal static class Migrator
                 continue;
             }
 
-            session.Connection.BeginImmediateFast();
+            session.BeginImmediate();
             try
             {
                 Run(session.Connection, sql);
                 session.Execute("INSERT INTO schema_migrations (name, sha256, applied_at) VALUES ($1, $2, $3)",
                     name, hash, time.GetUtcNow().ToUnixTimeMilliseconds());
-                session.Connection.CommitFast();
+                session.Commit();
             }
             catch
             {
-                session.Connection.RollbackFast();
+                session.Rollback();
                 throw;
             }
         }

@@ -25,7 +25,9 @@ internal sealed record ToolResult(JsonElement Result, bool IsError)
 internal sealed record SourceRef(
     string DocumentId, string ChunkId, double Score, string Name, int? Page, int Start, int End);
 
-/// <summary>A tool that is part of the server. All of them are idempotent: a call can be repeated after a crash.</summary>
+/// <summary>
+/// A tool that is part of the server. All of them are idempotent: a call can be repeated after a crash.
+/// </summary>
 internal interface IBuiltinTool
 {
     string Name { get; }

@@ -25,41 +25,46 @@ CREATE TABLE agents (
     conversation_count INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
     UNIQUE (account_id, slug)
 );
+CREATE INDEX agents_account ON agents (account_id, id);
 CREATE TABLE agent_versions (
-    agent_id TEXT NOT NULL, version INTEGER NOT NULL, account_id TEXT NOT NULL, config TEXT NOT NULL,
-    created_at INTEGER NOT NULL, PRIMARY KEY (agent_id, version)
+    agent_id TEXT NOT NULL, version INTEGER NOT NULL, account_id TEXT NOT NULL, config_sha256 TEXT NOT NULL,
+    created_at INTEGER NOT NULL, config TEXT NOT NULL, PRIMARY KEY (agent_id, version)
 ) WITHOUT ROWID;
 
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY, account_id TEXT NOT NULL, agent_id TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
     user_id TEXT, user TEXT, metadata TEXT NOT NULL, forked_from_conversation TEXT, forked_from_message TEXT,
     created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
-);
+) WITHOUT ROWID;
 CREATE INDEX conversations_account ON conversations (account_id, id);
 CREATE INDEX conversations_agent ON conversations (agent_id, id);
+CREATE INDEX conversations_user ON conversations (account_id, user_id, id) WHERE user_id IS NOT NULL;
 
--- Messages that a fork brought along; a conversation's own messages are those of its runs.
+-- Messages that a fork brought along; a conversation's own messages are those of its runs. in_context = 0: not shown to
+-- the model again (the run had failed).
 CREATE TABLE copied_messages (
     conversation_id TEXT NOT NULL, position INTEGER NOT NULL, account_id TEXT NOT NULL, id TEXT NOT NULL,
-    role TEXT NOT NULL, content TEXT NOT NULL, status TEXT NOT NULL, privacy_class TEXT NOT NULL, sources TEXT NOT NULL,
-    created_at INTEGER NOT NULL, PRIMARY KEY (conversation_id, position)
+    role TEXT NOT NULL, status TEXT NOT NULL, privacy_class TEXT NOT NULL, in_context INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, content TEXT NOT NULL, sources TEXT NOT NULL, PRIMARY KEY (conversation_id, position)
 ) WITHOUT ROWID;
 
--- The head of a run: what admission fixed, and a copy of what the log says, for lists and sums.
+-- The head of a run: what admission fixed, and a copy of what the log says, for lists and sums. The long columns stand
+-- last, so that sums do not read through them.
 CREATE TABLE runs (
     id TEXT PRIMARY KEY, account_id TEXT NOT NULL, agent_id TEXT, agent_version INTEGER, conversation_id TEXT,
     ordinal INTEGER NOT NULL, kind TEXT NOT NULL, mode TEXT NOT NULL, status TEXT NOT NULL, epoch INTEGER NOT NULL,
-    privacy_class TEXT NOT NULL, key_id TEXT NOT NULL, request_id TEXT NOT NULL, user_message_id TEXT NOT NULL,
-    message_id TEXT NOT NULL, receipt_id TEXT NOT NULL, input TEXT, user_id TEXT, user TEXT, metadata TEXT NOT NULL,
-    output TEXT, outcome TEXT, error_code TEXT, charged INTEGER NOT NULL DEFAULT 0,
-    created_at INTEGER NOT NULL, started_at INTEGER, finished_at INTEGER, cancel_requested_at INTEGER,
-    erased_at INTEGER
+    privacy_class TEXT NOT NULL, charged INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, started_at INTEGER,
+    finished_at INTEGER, cancel_requested_at INTEGER, erased_at INTEGER, key_id TEXT NOT NULL,
+    request_id TEXT NOT NULL, user_message_id TEXT NOT NULL, message_id TEXT NOT NULL, receipt_id TEXT NOT NULL,
+    error_code TEXT, user_id TEXT, user TEXT, metadata TEXT NOT NULL, input TEXT, output TEXT,
+    outcome TEXT
 );
 CREATE INDEX runs_account ON runs (account_id, id);
 CREATE UNIQUE INDEX runs_conversation ON runs (conversation_id, ordinal) WHERE conversation_id IS NOT NULL;
 CREATE UNIQUE INDEX runs_one_active ON runs (conversation_id)
     WHERE conversation_id IS NOT NULL AND status IN ('running', 'requires_action');
-CREATE INDEX runs_open ON runs (status) WHERE status IN ('queued', 'running', 'requires_action');
+CREATE INDEX runs_queued ON runs (conversation_id) WHERE status = 'queued';
+CREATE INDEX runs_agent_alone ON runs (agent_id) WHERE agent_id IS NOT NULL AND conversation_id IS NULL;
 
 -- The only truth. hash = SHA-256(hash of seq - 1, run id, seq, epoch, type, at, payload_sha256).
 CREATE TABLE run_events (
@@ -112,25 +117,35 @@ CREATE TABLE receipts (
     id TEXT PRIMARY KEY, account_id TEXT NOT NULL, run_id TEXT NOT NULL, document TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX receipts_run ON receipts (run_id);
 
 CREATE TABLE documents (
-    id TEXT PRIMARY KEY, account_id TEXT NOT NULL, agent_id TEXT NOT NULL, name TEXT NOT NULL, mime_type TEXT NOT NULL,
-    bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, status TEXT NOT NULL, error_code TEXT, error_message TEXT,
-    chunk_count INTEGER NOT NULL, privacy_class TEXT NOT NULL, metadata TEXT NOT NULL, text TEXT NOT NULL,
-    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, UNIQUE (agent_id, sha256)
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, account_id TEXT NOT NULL, agent_id TEXT NOT NULL,
+    name TEXT NOT NULL, mime_type TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, status TEXT NOT NULL,
+    error_code TEXT, error_message TEXT, chunk_count INTEGER NOT NULL, privacy_class TEXT NOT NULL,
+    metadata TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, UNIQUE (agent_id, sha256)
 );
 CREATE INDEX documents_agent ON documents (account_id, agent_id, id);
 
+-- The chunks of a document tile its text, so the text is kept nowhere else.
 CREATE TABLE chunks (
-    rowid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL, account_id TEXT NOT NULL,
-    agent_id TEXT NOT NULL, position INTEGER NOT NULL, text TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
-    page INTEGER, headings TEXT NOT NULL
+    id TEXT NOT NULL UNIQUE, document_id TEXT NOT NULL, account_id TEXT NOT NULL, position INTEGER NOT NULL,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL, page INTEGER, headings TEXT NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (document_id, position)
 );
-CREATE UNIQUE INDEX chunks_document ON chunks (document_id, position);
-CREATE INDEX chunks_agent ON chunks (agent_id);
-CREATE VIRTUAL TABLE chunks_fts USING fts5 (text, headings, content='chunks', content_rowid='rowid',
-    tokenize='porter unicode61 remove_diacritics 2');
-INSERT INTO chunks_fts (chunks_fts, rank) VALUES ('secure-delete', 1);
+
+-- The inverted index, one an agent: no search reads the terms or the statistics of another. Not FTS5: its statistics are
+-- those of the whole table, and PostgreSQL does not have it. A row of postings serves a block of documents that together
+-- have some 256 chunks; new documents join the open block. `terms` names the rows that a document is in, to erase it.
+CREATE TABLE search_indexes (
+    number INTEGER PRIMARY KEY, account_id TEXT NOT NULL, agent_id TEXT NOT NULL UNIQUE, chunk_count INTEGER NOT NULL,
+    term_count INTEGER NOT NULL, open_block INTEGER NOT NULL, open_chunk_count INTEGER NOT NULL
+);
+CREATE TABLE search_postings (
+    index_number INTEGER NOT NULL, term TEXT NOT NULL, block INTEGER NOT NULL, postings BLOB NOT NULL,
+    PRIMARY KEY (index_number, term, block)
+) WITHOUT ROWID;
+CREATE TABLE search_documents (
+    document_number INTEGER PRIMARY KEY, block INTEGER NOT NULL, term_count INTEGER NOT NULL, terms TEXT NOT NULL
+);
 
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -1,0 +1,148 @@
+using System.Buffers;
+using System.Text.Json;
+using Reeve.Server.Accounts;
+using Reeve.Server.Http;
+using Reeve.Server.Runs;
+
+namespace Reeve.Server.Apis;
+
+/// <summary>
+/// A dialect's view of a log: for each event none, one or several frames. It must depend on nothing but the state and
+/// the
+/// event, so that the same log gives the same bytes for ever.
+/// </summary>
+internal delegate void Projection(RunState state, RunEvent entry, FrameSink frames);
+
+/// <summary>
+/// Takes the frames of a projection and numbers them; those up to a cursor are counted and not written.
+/// </summary>
+internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
+{
+    private readonly ArrayBufferWriter<byte> _buffer = new(256);
+    private Utf8JsonWriter? _json;
+
+    /// <summary>Frames so far, the skipped ones too.</summary>
+    internal long Count { get; private set; }
+
+    internal bool HasUnsent { get; set; }
+
+    internal void Add<T>(string? name, T data, Action<Utf8JsonWriter, T> write)
+    {
+        Count++;
+        if (Count <= after)
+        {
+            return;
+        }
+
+        _buffer.ResetWrittenCount();
+        if (_json is null)
+        {
+            _json = new Utf8JsonWriter(_buffer, ApiJson.Writer);
+        }
+        else
+        {
+            _json.Reset(_buffer);
+        }
+
+        write(_json, data);
+        _json.Flush();
+        writer.Write(Count, name, _buffer.WrittenSpan);
+        HasUnsent = true;
+    }
+
+    public void Dispose() => _json?.Dispose();
+}
+
+/// <summary>Sends a run as a stream of one dialect: replays from a cursor, then follows the log to its end.</summary>
+internal sealed class RunStream(TimeProvider time, CreditOptions credits, IHostApplicationLifetime lifetime)
+{
+    /// <summary>Answers the whole request; true when the stream reached the end of the run.</summary>
+    internal async Task<bool> SendAsync(
+        HttpContext context, RunFeed feed, Projection project, long after)
+    {
+        var writer = new SseWriter(context, time);
+        using var frames = new FrameSink(writer, after);
+        var state = new RunState(feed.RunId, credits);
+        var begun = false;
+
+        // A stream ends with its reader, with its key and with the server; the run behind it goes on.
+        using var closing = CancellationTokenSource.CreateLinkedTokenSource(
+            context.RequestAborted, context.Caller().Revoked, lifetime.ApplicationStopping);
+        while (true)
+        {
+            var events = feed.Next();
+            foreach (var entry in events)
+            {
+                state.Apply(entry);
+                project(state, entry, frames);
+            }
+
+            if (!begun && !frames.HasUnsent)
+            {
+                if (feed.IsEnded)
+                {
+                    context.Response.StatusCode = StatusCodes.Status204NoContent; // EventSource stops at this.
+                    return true;
+                }
+
+                if (events.Count > 0)
+                {
+                    continue; // Still before the cursor.
+                }
+            }
+
+            if (!begun)
+            {
+                writer.Begin();
+                begun = true;
+                frames.HasUnsent = true; // Headers leave at once, so that a waiting reader knows that it is connected.
+            }
+
+            if (frames.HasUnsent && !await writer.FlushAsync())
+            {
+                return false;
+            }
+
+            frames.HasUnsent = false;
+            if (feed.IsEnded)
+            {
+                return true;
+            }
+
+            if (events.Count == 0 && !await WaitAsync(feed, closing.Token))
+            {
+                writer.WriteHeartbeat();
+                frames.HasUnsent = true;
+            }
+
+            if (closing.IsCancellationRequested)
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>False: nothing happened for the time of a heartbeat.</summary>
+    private async Task<bool> WaitAsync(RunFeed feed, CancellationToken closing)
+    {
+        var wait = feed.WaitAsync();
+        if (wait.IsCompleted)
+        {
+            return true;
+        }
+
+        try
+        {
+            await wait.WaitAsync(SseWriter.Heartbeat, time, closing);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+        catch (OperationCanceledException)
+        {
+            return true;
+        }
+    }
+}

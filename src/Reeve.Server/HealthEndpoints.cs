@@ -1,0 +1,84 @@
+using System.Globalization;
+using System.Net;
+using System.Reflection;
+using Reeve.Server.Http;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server;
+
+/// <summary>What an operator's tools ask: is it alive, does it take work, which version, how much.</summary>
+internal static class HealthEndpoints
+{
+    private static readonly string Version = Assembly.GetExecutingAssembly()
+        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    internal static void AddHealth(this IServiceCollection services) => services.AddSingleton(new OpenApiSchemas(
+        ("Health", Schema.Record(("status", Schema.Word("live", "ready")))),
+        ("Version", Schema.Record(("version", Schema.Text(1)), ("commit", Schema.Text().OrNull())))));
+
+    internal static void MapHealth(this IEndpointRouteBuilder app)
+    {
+        app.MapGet("/health/live", Live).Public().WithTags("Server")
+            .WithName("isLive").WithSummary("Answers while the process runs.")
+            .Answers(200, "Health", "It runs.");
+        app.MapGet("/health/ready", ReadyAsync).Public().WithTags("Server")
+            .WithName("isReady").WithSummary("Answers 200 while the server takes work.")
+            .Answers(200, "Health", "It takes work.").Refuses(ApiErrorCodes.StorageFull);
+        app.MapGet("/version", ShowVersion).Public().WithTags("Server")
+            .WithName("getVersion").WithSummary("Shows the server's version.")
+            .Answers(200, "Version", "The version.");
+        app.MapGet("/metrics", Metrics).Public().WithTags("Server")
+            .WithName("getMetrics").WithSummary("Shows counters in Prometheus' text format, to this machine alone.")
+            .AnswersText("text/plain", "The counters.").Misses("path");
+    }
+
+    private static Task Live(HttpContext context) =>
+        ApiJson.WriteAsync(context, StatusCodes.Status200OK, """{"status":"live"}"""u8.ToArray());
+
+    private static async Task ReadyAsync(HttpContext context, IHostApplicationLifetime lifetime, Database database)
+    {
+        if (!lifetime.ApplicationStarted.IsCancellationRequested
+            || lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            throw new ApiException(ApiErrorCodes.Unavailable, "The server is starting or stopping.")
+            {
+                RetryAfterSeconds = 1,
+            };
+        }
+
+        if (!database.TakesWrites)
+        {
+            await database.ProbeAsync(); // A failure answers 503 or 507 by itself.
+        }
+
+        await ApiJson.WriteAsync(context, StatusCodes.Status200OK, """{"status":"ready"}"""u8.ToArray());
+    }
+
+    private static Task ShowVersion(HttpContext context)
+    {
+        var parts = Version.Split('+');
+        var commit = parts.Length > 1 ? $"\"{parts[1]}\"" : "null";
+        return ApiJson.WriteAsync(context, StatusCodes.Status200OK,
+            System.Text.Encoding.UTF8.GetBytes($$"""{"version":"{{parts[0]}}","commit":{{commit}}}"""));
+    }
+
+    private static Task Metrics(HttpContext context, Database database)
+    {
+        if (context.Connection.RemoteIpAddress is not { } address || !IPAddress.IsLoopback(address))
+        {
+            throw ApiException.NotFound("path");
+        }
+
+        context.Response.ContentType = "text/plain; version=0.0.4; charset=utf-8";
+        return context.Response.WriteAsync(string.Create(CultureInfo.InvariantCulture,
+            $"""
+            # HELP reeve_commits_total Transactions committed by the writer.
+            # TYPE reeve_commits_total counter
+            reeve_commits_total {database.CommitCount}
+            # HELP process_working_set_bytes Memory of the process.
+            # TYPE process_working_set_bytes gauge
+            process_working_set_bytes {Environment.WorkingSet}
+
+            """), context.RequestAborted);
+    }
+}

@@ -1,0 +1,22 @@
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Receipts;
+
+/// <summary>Receipts as the JSON that was signed; one for each run, kept when its content goes.</summary>
+internal static class ReceiptStore
+{
+    internal static void Insert(
+        DbSession session, TenantContext tenant, string id, string runId, string document, DateTimeOffset issuedAt) =>
+        session.Execute("INSERT INTO receipts (id, account_id, run_id, document, created_at) "
+            + "VALUES ($1, $2, $3, $4, $5)", id, tenant.AccountId, runId, document, issuedAt.ToUnixTimeMilliseconds());
+
+    /// <summary>Null also while the run has not ended: the row comes with its last event.</summary>
+    internal static string? Find(DbSession session, TenantContext tenant, string id) => session.Single(
+        "SELECT document FROM receipts WHERE id = $1 AND account_id = $2", static row => row.GetString(0),
+        id, tenant.AccountId);
+
+    internal static string? FindByRun(DbSession session, TenantContext tenant, string runId) => session.Single(
+        "SELECT document FROM receipts WHERE account_id = $2 "
+        + "AND id = (SELECT receipt_id FROM runs WHERE id = $1 AND account_id = $2)", static row => row.GetString(0),
+        runId, tenant.AccountId);
+}

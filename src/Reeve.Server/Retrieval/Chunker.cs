@@ -1,0 +1,187 @@
+using Reeve.Server.Http;
+using Reeve.Server.Inference.Providers.Builtin;
+using Reeve.Server.Retrieval.Parsing;
+
+namespace Reeve.Server.Retrieval;
+
+/// <summary>
+/// A range of the text, counted in scalar values, with its headings; <c>HeadingsAbove</c> are those that are no part of
+/// it.
+/// </summary>
+internal sealed record ChunkRange(
+    string Text, int Start, int End, IReadOnlyList<string> Headings, IReadOnlyList<string> HeadingsAbove);
+
+/// <summary>
+/// Cuts text into chunks by its structure: a heading begins one, blocks stay whole while they fit, longer ones are cut
+/// between sentences, lines or words. The ranges tile the text: white space goes with what stands before it.
+/// </summary>
+internal static class Chunker
+{
+    internal const int TargetCharacters = 900;
+    internal const int CharactersMax = 1_600;
+
+    internal static List<ChunkRange> Split(ExtractedText extracted)
+    {
+        var cutter = new Cutter(extracted.Text);
+        for (var i = 0; i < extracted.Blocks.Count; i++)
+        {
+            var block = extracted.Blocks[i];
+            var start = i == 0 ? 0 : block.Start;
+            var end = i + 1 < extracted.Blocks.Count ? extracted.Blocks[i + 1].Start : extracted.Text.Length;
+            cutter.Add(block with { Start = start, End = end }, extracted.Text[block.Start..block.End]);
+        }
+
+        return cutter.Finish();
+    }
+
+    private sealed class Cutter(string text)
+    {
+        private readonly List<ChunkRange> _chunks = [];
+        private readonly List<(int Level, string Title)> _path = [];
+        private IReadOnlyList<string> _headings = [];
+        private IReadOnlyList<string> _headingsAbove = [];
+        private int _start;
+        private int _end;
+        private int _scalars;
+        private bool _onlyHeadings = true;
+
+        internal void Add(TextBlock block, string content)
+        {
+            if (block.Kind == BlockKind.Heading)
+            {
+                AddHeading(block, content);
+                return;
+            }
+
+            var startsBody = _onlyHeadings;
+            _onlyHeadings = false;
+
+            var length = block.End - block.Start;
+            var open = _end - _start;
+            if (open >= TargetCharacters / 2 && open + length > TargetCharacters && !startsBody)
+            {
+                Cut();
+            }
+
+            if (_end - _start + length <= CharactersMax)
+            {
+                _end = block.End;
+            }
+            else
+            {
+                AddPieces(block);
+            }
+        }
+
+        internal List<ChunkRange> Finish()
+        {
+            _end = text.Length;
+            Cut();
+            return _chunks;
+        }
+
+        private void AddHeading(TextBlock block, string content)
+        {
+            if (!_onlyHeadings || _end - _start + block.End - block.Start > CharactersMax)
+            {
+                Cut();
+            }
+
+            if (_end == _start)
+            {
+                _onlyHeadings = true;
+                _headingsAbove = [.. _path.TakeWhile(above => above.Level < block.Level).Select(static a => a.Title)];
+            }
+
+            _path.RemoveAll(heading => heading.Level >= block.Level);
+            _path.Add((block.Level, Shorten(content)));
+            _headings = [.. _path.Select(static heading => heading.Title)];
+            if (block.End - block.Start > CharactersMax)
+            {
+                AddPieces(block);
+            }
+            else
+            {
+                _end = block.End;
+            }
+        }
+
+        /// <summary>A block that is too long: sentence by sentence, or line by line for code.</summary>
+        private void AddPieces(TextBlock block)
+        {
+            var span = text.AsSpan(block.Start, block.End - block.Start);
+            foreach (var range in block.Kind == BlockKind.Code ? Lines(span) : Sentences.Split(span))
+            {
+                var (offset, length) = range.GetOffsetAndLength(span.Length);
+                if (_end > _start && _end - _start + length > TargetCharacters)
+                {
+                    Cut();
+                }
+
+                _end = block.Start + offset;
+                AddWords(block.Start + offset + length);
+            }
+        }
+
+        /// <summary>Takes in the text up to <paramref name="end"/>, cut between words where it does not fit.</summary>
+        private void AddWords(int end)
+        {
+            while (end - _start > CharactersMax)
+            {
+                var cut = text.AsSpan(_start, CharactersMax).LastIndexOfAny(" \n\t") + 1;
+                cut = cut > CharactersMax / 2 ? cut : CharactersMax;
+                if (char.IsHighSurrogate(text[_start + cut - 1]) && char.IsLowSurrogate(text[_start + cut]))
+                {
+                    cut--;
+                }
+
+                _end = _start + cut;
+                Cut();
+            }
+
+            _end = end;
+        }
+
+        private void Cut()
+        {
+            if (_end == _start)
+            {
+                return;
+            }
+
+            var part = text[_start.._end];
+            var scalars = RequestObject.ScalarCount(part);
+            _chunks.Add(new ChunkRange(part, _scalars, _scalars + scalars, _headings, _headingsAbove));
+            _scalars += scalars;
+            _start = _end;
+            _headings = [.. _path.Select(static heading => heading.Title)];
+            _headingsAbove = _headings;
+        }
+
+        private static string Shorten(string heading)
+        {
+            var title = heading.ReplaceLineEndings(" ");
+            if (title.Length <= 200)
+            {
+                return title;
+            }
+
+            return title[..(char.IsHighSurrogate(title[199]) ? 199 : 200)];
+        }
+    }
+
+    private static List<Range> Lines(ReadOnlySpan<char> text)
+    {
+        var ranges = new List<Range>();
+        var start = 0;
+        while (start < text.Length)
+        {
+            var length = text[start..].IndexOf('\n') + 1;
+            var end = length == 0 ? text.Length : start + length;
+            ranges.Add(start..end);
+            start = end;
+        }
+
+        return ranges;
+    }
+}

@@ -1,0 +1,69 @@
+using System.Text.Json;
+using Reeve.Server.Privacy;
+
+namespace Reeve.Server.Retrieval;
+
+internal sealed record Document
+{
+    internal required string Id { get; init; }
+
+    internal required string AgentId { get; init; }
+
+    internal required string Name { get; init; }
+
+    internal required string MimeType { get; init; }
+
+    internal required long Bytes { get; init; }
+
+    internal required string Sha256 { get; init; }
+
+    /// <summary>Of <see cref="DocumentStatuses"/>.</summary>
+    internal required string Status { get; init; }
+
+    internal DocumentError? Error { get; init; }
+
+    internal required int ChunkCount { get; init; }
+
+    internal required PrivacyClass PrivacyClass { get; init; }
+
+    internal required JsonElement Metadata { get; init; }
+
+    internal required DateTimeOffset CreatedAt { get; init; }
+
+    internal required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>Why a document could not be read.</summary>
+internal sealed record DocumentError(string Code, string Message);
+
+internal static class DocumentStatuses
+{
+    internal const string Processing = "processing";
+    internal const string Ready = "ready";
+    internal const string Failed = "failed";
+}
+
+/// <summary>What a caller gives to make a document: the bytes of a file, or text.</summary>
+internal sealed record NewDocument
+{
+    internal required string Name { get; init; }
+
+    internal required ReadOnlyMemory<byte> Bytes { get; init; }
+
+    /// <summary>True: the bytes came as a string of JSON, so their type and encoding need no guess.</summary>
+    internal bool IsText { get; init; }
+
+    internal PrivacyClass PrivacyClass { get; init; } = PrivacyClass.Standard;
+
+    internal JsonElement? Metadata { get; init; }
+}
+
+/// <summary>What to change; null leaves as it is. <c>Metadata</c> is merged by member, where null removes.</summary>
+internal sealed record DocumentPatch(string? Name, PrivacyClass? PrivacyClass, JsonElement? Metadata)
+{
+    /// <summary>Empties the metadata before the merge.</summary>
+    internal bool ResetMetadata { get; init; }
+}
+
+/// <summary>A document and whether it was made now; the same bytes again give the one that is there.</summary>
+internal sealed record DocumentAddition(Document Document, bool Created);

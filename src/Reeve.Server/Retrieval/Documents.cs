@@ -1,0 +1,248 @@
+using System.Buffers;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Reeve.Server.Http;
+using Reeve.Server.Retrieval.Parsing;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Retrieval;
+
+/// <summary>
+/// The documents of agents. A document is read, cut and indexed before anything is written, and then appears whole: it
+/// is
+/// <c>ready</c> from its first moment.
+/// </summary>
+internal sealed class Documents(Database database, IdGenerator ids, TimeProvider time) : IDisposable
+{
+    internal const int NameCharactersMax = 255;
+    internal const int TextCharactersMax = 2_000_000;
+    private const int MetadataMembersMax = 64;
+    private const int MetadataBytesMax = 16 * 1024;
+
+    private static readonly JsonElement EmptyObject = JsonElement.Parse("{}");
+
+    private readonly ReadyDocuments _ready = new(database);
+
+    // Reading a document keeps a core busy; the others stay free for runs.
+    private readonly SemaphoreSlim _reading = new(Math.Max(1, Environment.ProcessorCount / 2));
+
+    internal async Task<DocumentAddition> AddAsync(
+        TenantContext tenant, string agentId, NewDocument added, CancellationToken cancellationToken = default)
+    {
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(added.Bytes.Span));
+        var present = database.Read(session => DocumentStore.AgentExists(session, tenant, agentId)
+            ? DocumentStore.FindByHash(session, tenant, agentId, sha256)
+            : throw ApiException.NotFound("agent"));
+        if (present is not null)
+        {
+            return new DocumentAddition(present, Created: false);
+        }
+
+        var (mimeType, ranges, postings) = await ReadAsync(added, cancellationToken);
+        var now = Now();
+        var document = new Document
+        {
+            Id = ids.New(Id.Document),
+            AgentId = agentId,
+            Name = added.Name,
+            MimeType = mimeType,
+            Bytes = added.Bytes.Length,
+            Sha256 = sha256,
+            Status = DocumentStatuses.Ready,
+            ChunkCount = ranges.Count,
+            PrivacyClass = added.PrivacyClass,
+            Metadata = added.Metadata ?? EmptyObject,
+            CreatedAt = now,
+            UpdatedAt = now,
+        };
+        var chunks = ranges.Select((range, index) => ToChunk(document.Id, index, range)).ToList();
+        var addition = await database.WriteAsync(session => Insert(session, tenant, document, chunks, postings));
+        _ready.Forget(tenant, agentId);
+        return addition;
+    }
+
+    public void Dispose() => _reading.Dispose();
+
+    internal Document Get(TenantContext tenant, string id) => database.Read(session => Require(session, tenant, id));
+
+    /// <summary>Newest first.</summary>
+    internal IReadOnlyList<Document> List(
+        TenantContext tenant, string agentId, string? status, string? after, int limit) =>
+        database.Read(session => DocumentStore.List(session, tenant, agentId, status, after, limit));
+
+    /// <summary>The agent's documents of any status, for its <c>document_count</c>.</summary>
+    internal long Count(TenantContext tenant, string agentId) =>
+        database.Read(session => DocumentStore.CountOf(session, tenant, agentId));
+
+    internal bool HasReady(TenantContext tenant, string agentId) => _ready.Has(tenant, agentId);
+
+    internal Task<Document> PatchAsync(TenantContext tenant, string id, DocumentPatch patch) =>
+        database.WriteAsync(session =>
+        {
+            var document = Require(session, tenant, id);
+            var metadata = patch.ResetMetadata ? EmptyObject : document.Metadata;
+            var changed = document with
+            {
+                Name = patch.Name ?? document.Name,
+                PrivacyClass = patch.PrivacyClass ?? document.PrivacyClass,
+                Metadata = patch.Metadata is { } given ? Bounded(Merge(metadata, given)) : metadata,
+                UpdatedAt = Now(),
+            };
+            DocumentStore.Update(session, tenant, changed);
+            return changed;
+        });
+
+    /// <summary>Erases the text, the chunks and the index rows; when it returns nothing of them is left.</summary>
+    internal async Task DeleteAsync(TenantContext tenant, string id)
+    {
+        var document = await database.WriteAsync(session =>
+        {
+            var document = Require(session, tenant, id);
+            var number = DocumentStore.NumberOf(session, tenant, id)!.Value;
+            SearchIndexStore.Remove(session, tenant, document.AgentId, number, document.ChunkCount);
+            DocumentStore.Delete(session, tenant, id);
+            return document;
+        });
+        _ready.Forget(tenant, document.AgentId);
+    }
+
+    /// <summary>Part of the transaction that deletes an agent; <see cref="Forget"/> follows its commit.</summary>
+    internal static void DeleteOfAgent(DbSession session, TenantContext tenant, string agentId)
+    {
+        SearchIndexStore.RemoveAgent(session, tenant, agentId);
+        DocumentStore.DeleteOfAgent(session, tenant, agentId);
+    }
+
+    internal void Forget(TenantContext tenant, string agentId) => _ready.Forget(tenant, agentId);
+
+    /// <summary>Reads a failed document again.</summary>
+    internal Document Retry(TenantContext tenant, string id)
+    {
+        var document = Get(tenant, id);
+        throw new ApiException(ApiErrorCodes.Conflict,
+            $"The document is {document.Status}; only a failed one can be tried again.");
+    }
+
+    /// <summary>In the order of the text, after the chunk named, which may be gone.</summary>
+    internal IReadOnlyList<Chunk> Chunks(TenantContext tenant, string id, string? after, int limit) =>
+        database.Read(session =>
+        {
+            Require(session, tenant, id);
+            var position = after is null ? -1 : DocumentStore.PositionOf(session, tenant, id, after) ?? int.MaxValue;
+            return DocumentStore.Chunks(session, tenant, id, position, limit);
+        });
+
+    private async Task<(string MimeType, List<ChunkRange> Ranges, DocumentPostings Postings)> ReadAsync(
+        NewDocument added, CancellationToken cancellationToken)
+    {
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            var (mimeType, ranges) = Read(added);
+            return (mimeType, ranges, DocumentPostings.Of(ranges));
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    private static (string MimeType, List<ChunkRange> Ranges) Read(NewDocument added)
+    {
+        var param = added.IsText ? "text" : "file";
+        string mimeType;
+        string text;
+        if (added.IsText)
+        {
+            text = System.Text.Encoding.UTF8.GetString(added.Bytes.Span);
+            mimeType = DocumentFormat.TypeOf(text, added.Name);
+        }
+        else
+        {
+            (mimeType, text) = DocumentFormat.ReadFile(added.Bytes.Span, added.Name);
+        }
+
+        ExtractedText extracted;
+        try
+        {
+            extracted = DocumentFormat.Extract(mimeType, text);
+        }
+        catch (ApiException error) when (error.Param is null)
+        {
+            throw ApiException.Invalid(error.Message, param);
+        }
+
+        return extracted.Blocks.Count == 0
+            ? throw ApiException.Invalid("The document has no text to answer from.", param)
+            : (mimeType, Chunker.Split(extracted));
+    }
+
+    private Chunk ToChunk(string documentId, int index, ChunkRange range) => new()
+    {
+        Id = ids.New(Id.Chunk),
+        DocumentId = documentId,
+        Index = index,
+        Text = range.Text,
+        Start = range.Start,
+        End = range.End,
+        Headings = range.Headings,
+    };
+
+    private static DocumentAddition Insert(
+        DbSession session, TenantContext tenant, Document document, List<Chunk> chunks, DocumentPostings postings)
+    {
+        if (!DocumentStore.AgentExists(session, tenant, document.AgentId))
+        {
+            throw ApiException.NotFound("agent");
+        }
+
+        if (DocumentStore.FindByHash(session, tenant, document.AgentId, document.Sha256) is { } present)
+        {
+            return new DocumentAddition(present, Created: false);
+        }
+
+        var number = DocumentStore.Insert(session, tenant, document);
+        foreach (var chunk in chunks)
+        {
+            DocumentStore.InsertChunk(session, tenant, chunk);
+        }
+
+        SearchIndexStore.Add(session, tenant, document.AgentId, number, chunks.Count, postings);
+        return new DocumentAddition(document, Created: true);
+    }
+
+    private static Document Require(DbSession session, TenantContext tenant, string id) =>
+        DocumentStore.Find(session, tenant, id) ?? throw ApiException.NotFound("document");
+
+    private static JsonElement Bounded(JsonElement metadata) =>
+        metadata.GetPropertyCount() > MetadataMembersMax
+        || System.Text.Encoding.UTF8.GetByteCount(metadata.GetRawText()) > MetadataBytesMax
+            ? throw ApiException.Invalid("metadata would have more than 64 members or 16 KiB of JSON.", "metadata")
+            : metadata;
+
+    private static JsonElement Merge(JsonElement current, JsonElement given)
+    {
+        var buffer = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(buffer))
+        {
+            writer.WriteStartObject();
+            foreach (var member in current.EnumerateObject().Where(held => !given.TryGetProperty(held.Name, out _)))
+            {
+                member.WriteTo(writer);
+            }
+
+            foreach (var member in given.EnumerateObject().Where(set => set.Value.ValueKind != JsonValueKind.Null))
+            {
+                member.WriteTo(writer);
+            }
+
+            writer.WriteEndObject();
+        }
+
+        return JsonElement.Parse(buffer.WrittenSpan);
+    }
+
+    // Whole milliseconds, as they are stored: the answer to a POST and to the GET after it are the same.
+    private DateTimeOffset Now() =>
+        DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+}

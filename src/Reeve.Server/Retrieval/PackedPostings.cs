@@ -1,0 +1,73 @@
+namespace Reeve.Server.Retrieval;
+
+/// <summary>
+/// The bytes of postings: for each document its number, the length of what follows, and triples of a chunk's index, the
+/// occurrences of the term in it and the terms it has in all. Numbers have seven bits a byte, the lowest first.
+/// </summary>
+internal static class PackedPostings
+{
+    internal static byte[] Of(long document, byte[] chunks)
+    {
+        var bytes = new List<byte>(chunks.Length + 8);
+        Append(bytes, document);
+        Append(bytes, chunks.Length);
+        bytes.AddRange(chunks);
+        return [.. bytes];
+    }
+
+    /// <summary>Takes the next document off the front.</summary>
+    internal static long NextDocument(ref ReadOnlySpan<byte> packed, out ReadOnlySpan<byte> chunks)
+    {
+        var document = Next(ref packed);
+        var length = (int)Next(ref packed);
+        chunks = packed[..length];
+        packed = packed[length..];
+        return document;
+    }
+
+    internal static byte[] Without(long document, ReadOnlySpan<byte> packed)
+    {
+        var kept = new List<byte>(packed.Length);
+        while (!packed.IsEmpty)
+        {
+            var before = packed;
+            if (NextDocument(ref packed, out _) != document)
+            {
+                kept.AddRange(before[..(before.Length - packed.Length)]);
+            }
+        }
+
+        return [.. kept];
+    }
+
+    internal static long Next(ref ReadOnlySpan<byte> packed)
+    {
+        var value = 0L;
+        var shift = 0;
+        var index = 0;
+        while (true)
+        {
+            var part = packed[index++];
+            value |= (long)(part & 0x7F) << shift;
+            if (part < 0x80)
+            {
+                packed = packed[index..];
+                return value;
+            }
+
+            shift += 7;
+        }
+    }
+
+    internal static void Append(List<byte> bytes, long value)
+    {
+        var rest = (ulong)value;
+        while (rest >= 0x80)
+        {
+            bytes.Add((byte)(rest | 0x80));
+            rest >>= 7;
+        }
+
+        bytes.Add((byte)rest);
+    }
+}

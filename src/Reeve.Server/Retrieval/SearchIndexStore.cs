@@ -1,0 +1,106 @@
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Retrieval;
+
+/// <summary>The size of an agent's index, and the block of documents that is still being filled.</summary>
+internal sealed record SearchIndex(
+    long Number, long ChunkCount, long TermCount, long OpenBlock, long OpenChunkCount);
+
+/// <summary>The SQL of the inverted index.</summary>
+internal static class SearchIndexStore
+{
+    /// <summary>A block that has so many chunks takes no further document.</summary>
+    private const int BlockChunks = 256;
+
+    internal static SearchIndex? Find(DbSession session, TenantContext tenant, string agentId) => session.Single(
+        "SELECT number, chunk_count, term_count, open_block, open_chunk_count FROM search_indexes "
+        + "WHERE agent_id = $1 AND account_id = $2",
+        static row => new SearchIndex(
+            row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4)),
+        agentId, tenant.AccountId);
+
+    /// <summary>The postings of a term, a row a block.</summary>
+    internal static List<byte[]> Postings(DbSession session, SearchIndex index, string term) => session.List(
+        "SELECT postings FROM search_postings WHERE index_number = $1 AND term = $2",
+        static row => row.GetFieldValue<byte[]>(0), index.Number, term);
+
+    internal static void Add(
+        DbSession session, TenantContext tenant, string agentId, long document, int chunkCount, DocumentPostings added)
+    {
+        var index = Find(session, tenant, agentId) ?? Insert(session, tenant, agentId);
+        var full = index.OpenChunkCount + chunkCount > BlockChunks && index.OpenChunkCount > 0;
+        var block = full ? index.OpenBlock + 1 : index.OpenBlock;
+        var held = full ? 0 : index.OpenChunkCount;
+        foreach (var (term, chunks) in added.Terms)
+        {
+            var others = held > 0 ? PostingsAt(session, index.Number, term, block) ?? [] : [];
+            Write(session, index.Number, term, block, [.. others, .. PackedPostings.Of(document, chunks)]);
+        }
+
+        session.Execute("INSERT INTO search_documents (document_number, block, term_count, terms) "
+            + "VALUES ($1, $2, $3, $4)", document, block, added.TermCount, added.TermList());
+        session.Execute("UPDATE search_indexes SET chunk_count = chunk_count + $1, term_count = term_count + $2, "
+            + "open_block = $3, open_chunk_count = $4 WHERE number = $5", chunkCount, added.TermCount, block,
+            held + chunkCount, index.Number);
+    }
+
+    internal static void Remove(
+        DbSession session, TenantContext tenant, string agentId, long document, int chunkCount)
+    {
+        var held = session.Single("SELECT block, term_count, terms FROM search_documents WHERE document_number = $1",
+            static row => (Block: row.GetInt64(0), TermCount: row.GetInt64(1), Terms: row.GetString(2)), document);
+        if (held.Terms is null || Find(session, tenant, agentId) is not { } index)
+        {
+            return;
+        }
+
+        foreach (var term in held.Terms.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var others = PackedPostings.Without(document, PostingsAt(session, index.Number, term, held.Block));
+            if (others.Length > 0)
+            {
+                Write(session, index.Number, term, held.Block, others);
+            }
+            else
+            {
+                session.Execute("DELETE FROM search_postings WHERE index_number = $1 AND term = $2 AND block = $3",
+                    index.Number, term, held.Block);
+            }
+        }
+
+        session.Execute("DELETE FROM search_documents WHERE document_number = $1", document);
+        session.Execute("UPDATE search_indexes SET chunk_count = chunk_count - $1, term_count = term_count - $2 "
+            + "WHERE number = $3", chunkCount, held.TermCount, index.Number);
+    }
+
+    /// <summary>Must come before the agent's documents are deleted.</summary>
+    internal static void RemoveAgent(DbSession session, TenantContext tenant, string agentId)
+    {
+        if (Find(session, tenant, agentId) is not { } index)
+        {
+            return;
+        }
+
+        session.Execute("DELETE FROM search_postings WHERE index_number = $1", index.Number);
+        session.Execute("DELETE FROM search_documents WHERE document_number IN "
+            + "(SELECT number FROM documents WHERE account_id = $1 AND agent_id = $2)", tenant.AccountId, agentId);
+        session.Execute("DELETE FROM search_indexes WHERE number = $1", index.Number);
+    }
+
+    private static SearchIndex Insert(DbSession session, TenantContext tenant, string agentId)
+    {
+        var number = session.ExecuteNumber(
+            "INSERT INTO search_indexes (account_id, agent_id, chunk_count, term_count, "
+            + "open_block, open_chunk_count) VALUES ($1, $2, 0, 0, 0, 0) RETURNING number", tenant.AccountId, agentId);
+        return new SearchIndex(number!.Value, 0, 0, 0, 0);
+    }
+
+    private static byte[]? PostingsAt(DbSession session, long index, string term, long block) => session.Single(
+        "SELECT postings FROM search_postings WHERE index_number = $1 AND term = $2 AND block = $3",
+        static row => row.GetFieldValue<byte[]>(0), index, term, block);
+
+    private static void Write(DbSession session, long index, string term, long block, byte[] postings) =>
+        session.Execute("INSERT INTO search_postings (index_number, term, block, postings) VALUES ($1, $2, $3, $4) "
+            + "ON CONFLICT (index_number, term, block) DO UPDATE SET postings = excluded.postings", index, term, block,
+            postings);
+}

@@ -1,0 +1,57 @@
+using System.Text.Json;
+using Reeve.Server.Agents;
+using Reeve.Server.Conversations;
+using Reeve.Server.Retrieval;
+using Reeve.Server.Storage;
+using Reeve.Server.Tools;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>
+/// Gathers what a run's owner works with: for a new run from the request, for an old one from its log.
+/// </summary>
+internal sealed class RunContexts(Database database, AgentStore agents, ToolCatalog tools, Documents documents)
+{
+    internal RunContext Create(AgentVersion agent, StartRun start, ConversationHistory history) => Create(
+        start.Tenant, agent, history, start.OutputSchema,
+        InstructionTemplate.Render(agent.Config.Instructions,
+            new TemplateValues(start.UserId, start.UserName, start.UserMetadata, start.Metadata)));
+
+    /// <summary>For a run whose turn came or that was taken over; null when its agent is gone.</summary>
+    internal RunContext? Load(RunHead head, RunAdmitted admitted) => database.Read(session =>
+    {
+        var reference = $"{admitted.AgentId}@{admitted.AgentVersion}";
+        if (agents.Resolve(session, head.Tenant, reference) is not { } agent)
+        {
+            return null;
+        }
+
+        var history = MessageReader.History(
+            session, head.Tenant, head.ConversationId!, PromptBuilder.HistoryCharactersMax, head.Ordinal);
+        return Create(head.Tenant, agent, history, admitted.Options.OutputSchema,
+            InstructionTemplate.Render(agent.Config.Instructions, new TemplateValues(
+                Text(admitted.User, "id"),
+                Text(admitted.User, "name"),
+                admitted.User is { } user && user.TryGetProperty("metadata", out var metadata) ? metadata : null,
+                admitted.Metadata)));
+    });
+
+    private RunContext Create(
+        TenantContext tenant, AgentVersion agent, ConversationHistory history, JsonElement? schema, string instructions)
+    {
+        var hasDocuments = documents.HasReady(tenant, agent.AgentId);
+        return new RunContext
+        {
+            Agent = agent,
+            Instructions = instructions,
+            History = history,
+            Tools = tools.Offer(agent.Config.Tools, hasDocuments),
+            HasDocuments = hasDocuments,
+            OutputSchema = schema is { } element ? JsonSchema.Parse(element) : null,
+            OutputSchemaElement = schema,
+        };
+    }
+
+    private static string? Text(JsonElement? user, string name) =>
+        user is { } element && element.TryGetProperty(name, out var value) ? value.GetString() : null;
+}

@@ -1,0 +1,403 @@
+using Microsoft.Extensions.AI;
+using Reeve.Server.Agents;
+using Reeve.Server.Credits;
+using Reeve.Server.Http;
+using Reeve.Server.Inference;
+using Reeve.Server.Inference.Providers.Builtin;
+using Reeve.Server.Retrieval;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>
+/// The agent loop. It reads the run's state and writes events; whatever an API shows comes from these.
+/// </summary>
+/// <remarks>
+/// <code>
+///   ┌─▶ tool calls without a result?  ── yes ─▶ write intent, call, write result ──┐
+///   │     │ no                                                                     │
+///   │   retrieve once, before the first step                                       │
+///   │   plan the call (class, route, size), hold, write intent   [first: admission]│
+///   │   stream the model, each piece an event                                      │
+///   │   write the end of the call, settle                                          │
+///   │     ├─ provider failed: next route, or the run fails                         │
+///   │     ├─ asked for tools ──────────────────────────────────────────────────────┤
+///   │     └─ answered: check the schema, write the terminal event                  │
+///   └──────────────────────────────────────────────────────────────────────────────┘
+/// </code>
+/// Bounds: MaxSteps, MaxToolCalls, MaxRunSeconds, MaxCreditsPerRun of the agent. After a crash the loop begins from the
+/// log: finished steps are there, an interrupted call is a new attempt.
+/// </remarks>
+internal sealed partial class RunLoop(
+    Database database, RunLog log, RunEnding ending, RunPlanner planner, CreditLedger ledger, RunContexts contexts,
+    Retriever retriever, ToolStep tools, ProviderHealth health, TimeProvider time, ILogger<RunLoop> logger)
+{
+    /// <summary>What a caller is told to wait when the provider said nothing.</summary>
+    private const int RetryAfterSeconds = 5;
+
+    /// <summary>Runs until the terminal event is durable, or throws when this owner cannot go on.</summary>
+    internal async Task RunAsync(LiveRun run, RunContext? context, PlannedCall? plan)
+    {
+        if (run.State.IsTerminal)
+        {
+            return;
+        }
+
+        using var deadline = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(run.Cancellation, deadline.Token);
+        try
+        {
+            context ??= contexts.Load(run.Head, run.State.Admitted) ?? throw ApiException.NotFound("agent");
+            deadline.CancelAfter(Positive(Limits(context).MaxRunSeconds, run.State.Active));
+            while (!run.State.IsTerminal)
+            {
+                both.Token.ThrowIfCancellationRequested();
+                await StepAsync(run, context, plan, both.Token);
+                plan = null;
+            }
+        }
+        catch (OperationCanceledException) when (run.IsCancelRequested)
+        {
+            await EndAsync(run, new RunCancelled());
+        }
+        catch (OperationCanceledException) when (!run.IsStopped)
+        {
+            await EndAsync(run, Exceeded("The run took longer than max_run_seconds.", "limits.max_run_seconds"));
+        }
+        catch (OperationCanceledException)
+        {
+            // The server stops. Nothing is written: the next start takes the run over.
+        }
+        catch (ApiException error)
+        {
+            await EndAsync(run, new RunFailed(error.Code.Code, error.Message)
+            {
+                Param = error.Param,
+                RetryAfterSeconds = error.RetryAfterSeconds,
+            });
+        }
+    }
+
+    /// <summary>Ends a run that never began.</summary>
+    internal Task EndQueuedAsync(LiveRun run) => EndAsync(run, new RunCancelled());
+
+    /// <summary>A waiting run's turn: takes its first hold. Null: it has failed instead.</summary>
+    internal async Task<PlannedCall?> BeginQueuedAsync(LiveRun run, RunContext context)
+    {
+        try
+        {
+            var plan = PlanCall(run, context, run.State.FailedModels);
+            await log.AppendAsync(run, [new RunBegun()], session => RunStore.Begin(session, run));
+            await HoldAsync(run, plan);
+            return plan;
+        }
+        catch (ApiException error)
+        {
+            await EndAsync(run, new RunFailed(error.Code.Code, error.Message) { Param = error.Param });
+            return null;
+        }
+    }
+
+    private async Task StepAsync(
+        LiveRun run, RunContext context, PlannedCall? plan, CancellationToken cancellationToken)
+    {
+        if (run.State.PendingToolCalls.FirstOrDefault() is { } pending)
+        {
+            await tools.CallAsync(run, context, pending, cancellationToken);
+            return;
+        }
+
+        if (run.State.IsAnswered)
+        {
+            // The end of the call was written and what follows from it was not: a crash came between, or the call used
+            // more than it held. The log has all that is needed.
+            await ending.WriteAsync(
+                run, [], null, Conclude(run, context, run.State.NewestEnd!, run.State.Steps[^1].Text));
+            return;
+        }
+
+        if (run.State.Steps.Count >= Limits(context).MaxSteps)
+        {
+            throw new ApiException(ApiErrorCodes.RunLimitExceeded,
+                "The run reached max_steps without an answer.", "limits.max_steps");
+        }
+
+        if (context.Chunks is null)
+        {
+            await RetrieveAsync(run, context);
+        }
+
+        if (run.State.SchemaRetried)
+        {
+            context.SchemaComplaint ??= OutputCheck.Again; // The complaint itself went with a crash.
+        }
+
+        plan = await ReadyCallAsync(run, context, plan);
+        await CallModelAsync(run, context, plan, cancellationToken);
+    }
+
+    private async Task RetrieveAsync(LiveRun run, RunContext context)
+    {
+        context.Chunks = context.HasDocuments
+            ? Budgeted(retriever.Search(run.Head.Tenant, context.Agent.AgentId,
+                RetrievalQuery.Build(run.State.Admitted.Input, [.. context.History.Turns.Select(turn => turn.User)]),
+                PromptBuilder.ChunksMax))
+            : [];
+        await tools.RaiseClassAsync(run, context.Chunks.Select(chunk => chunk.PrivacyClass));
+    }
+
+    private static List<RetrievedChunk> Budgeted(IReadOnlyList<RetrievedChunk> found)
+    {
+        var (kept, tokens) = (new List<RetrievedChunk>(), 0);
+        foreach (var chunk in found)
+        {
+            tokens += TokenCounter.Estimate(chunk.Chunk.Text);
+            if (tokens > PromptBuilder.ChunkTokensMax && kept.Count > 0)
+            {
+                break;
+            }
+
+            kept.Add(chunk);
+        }
+
+        return kept;
+    }
+
+    /// <summary>The call that is open already when it still holds, else a new one with its hold.</summary>
+    private async Task<PlannedCall> ReadyCallAsync(LiveRun run, RunContext context, PlannedCall? plan)
+    {
+        if (plan is not null && plan.PrivacyClass == run.State.PrivacyClass)
+        {
+            return plan;
+        }
+
+        await ending.WriteAsync(run, [], new CallEnd("abandoned", 0, 0));
+        var next = PlanCall(run, context, run.State.FailedModels);
+        await HoldAsync(run, next);
+        return next;
+    }
+
+    private PlannedCall PlanCall(LiveRun run, RunContext context, HashSet<string> failed)
+    {
+        var state = run.State;
+        var payer = run.Head.Payer;
+        var question = new CallQuestion
+        {
+            PrivacyClass = state.PrivacyClass,
+            BuiltInOnly = payer.Mode == "test",
+            FixedTokens = PromptBuilder.FixedTokens(context, state, state.Admitted.Input),
+            Available = database.Read(session => CreditLedger.ReadAvailable(session, payer.AccountId, payer.Mode)),
+            CreditsMax = state.Admitted.Options.CreditsMax,
+            UpstreamSoFar = state.Upstream,
+            ChargedSoFar = state.Charged,
+            Excluded = failed,
+        };
+        try
+        {
+            return planner.Plan(context, question);
+        }
+        catch (ApiException error) when (error.Code == ApiErrorCodes.ProviderUnavailable
+            && context.Agent.Config.BuiltinFallback && !failed.Contains(QuoteModel.Id))
+        {
+            return planner.Plan(context, question with { UseBuiltIn = true });
+        }
+    }
+
+    private Task HoldAsync(LiveRun run, PlannedCall plan)
+    {
+        var started = plan.Started(run.State.CallCount + 1);
+        return log.AppendAsync(run, (session, at) =>
+        {
+            ledger.Hold(session, run.Head.Payer, run.RunId, started.Call, plan.Hold, at);
+            return [started];
+        });
+    }
+
+    private async Task CallModelAsync(
+        LiveRun run, RunContext context, PlannedCall plan, CancellationToken cancellationToken)
+    {
+        var prompt = PromptBuilder.Build(context, run.State, plan.Route.Model, plan.OutputTokensMax);
+        if (prompt.TurnsLeftOut > 0)
+        {
+            await log.AppendAsync(run, [new ContextTrimmed(prompt.TurnsLeftOut)]);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested(); // Nothing left yet, so nothing is owed.
+        var call = new ModelCall(log, run, context, plan, time);
+        var options = Options(context, plan);
+        var begun = time.GetTimestamp();
+        try
+        {
+            await (run.State.Admitted.Options.Whole
+                ? call.AskWholeAsync(prompt, options, cancellationToken)
+                : call.StreamAsync(prompt, options, cancellationToken));
+            if (call.FirstTokenAt is { } first)
+            {
+                health.RecordFirstToken(plan.Route.Model.Id, time.GetElapsedTime(begun, first));
+            }
+        }
+        catch (ProviderException error)
+        {
+            health.RecordFailure(plan.Route.Model.Id);
+            LogProviderFailed(error, run.RunId, plan.Route.Model.Provider, error.Fault);
+            await FailOverAsync(run, context, call, prompt, error);
+            return;
+        }
+        catch (OperationCanceledException) when (run.IsCancelRequested || !run.IsStopped)
+        {
+            await ending.WriteAsync(run, call.Unwritten, Counted("cancelled", call, prompt));
+            throw;
+        }
+
+        await FinishCallAsync(run, context, plan, call, prompt);
+    }
+
+    // Free until the first text; after it the reader drops what came and another route answers. The lost attempt is the
+    // operator's when another route takes over, and the caller's when nobody does.
+    private async Task FailOverAsync(
+        LiveRun run, RunContext context, ModelCall call, Prompt prompt, ProviderException error)
+    {
+        var end = call.HasSpoken ? Counted("failed", call, prompt) : new CallEnd("failed", 0, 0);
+        end = end with { Fault = error.Fault.ToString() };
+        var failed = new HashSet<string>(run.State.FailedModels, StringComparer.Ordinal)
+        {
+            run.State.NewestCall!.Model,
+        };
+        if (CanGoOn(run, context, failed))
+        {
+            var reset = call.HasSpoken ? Reset(run, "provider_fallback") : [];
+            await ending.WriteAsync(run, call.Unwritten, end with { IsLost = call.HasSpoken }, reset);
+            return;
+        }
+
+        await ending.WriteAsync(run, call.Unwritten, end, new RunFailed(
+            ApiErrorCodes.ProviderUnavailable.Code, "No permitted provider answered.")
+        {
+            RetryAfterSeconds = error.RetryAfterSeconds ?? RetryAfterSeconds,
+            Cause = error.Fault.ToString(),
+        });
+    }
+
+    private bool CanGoOn(LiveRun run, RunContext context, HashSet<string> failed)
+    {
+        try
+        {
+            return PlanCall(run, context, failed) is not null;
+        }
+        catch (ApiException)
+        {
+            return false;
+        }
+    }
+
+    private async Task FinishCallAsync(
+        LiveRun run, RunContext context, PlannedCall plan, ModelCall call, Prompt prompt)
+    {
+        var end = Reported(call, prompt);
+        if (call.ToolCalls.Count + run.State.ToolCalls.Count > Limits(context).MaxToolCalls)
+        {
+            await ending.WriteAsync(run, call.Unwritten, end with { ToolCalls = [] },
+                Exceeded("The model asked for more tool calls than max_tool_calls.", "limits.max_tool_calls"));
+        }
+        else if (call.ToolCalls.Count > 0)
+        {
+            var drop = context.OutputSchema is not null && call.HasSpoken;
+            await ending.WriteAsync(run, call.Unwritten, end, drop ? [new OutputReset("tool_step")] : []);
+        }
+        else
+        {
+            var finished = new ModelCallEnd(end.FinishReason, plan.CutByCredits);
+            await ending.WriteAsync(run, call.Unwritten, end, Conclude(run, context, finished, call.Text));
+        }
+    }
+
+    /// <summary>What follows from an answer: the run's end, or one more try where it does not fit the schema.</summary>
+    private static RunEventData Conclude(LiveRun run, RunContext context, ModelCallEnd end, string text)
+    {
+        if (end.CutByCredits && end.FinishReason == ChatFinishReason.Length.Value)
+        {
+            return Exceeded("The answer was ended by max_credits.", "max_credits");
+        }
+
+        if (context.OutputSchema is not { } schema || OutputCheck.Complain(schema, text) is not { } complaint)
+        {
+            return new RunCompleted();
+        }
+
+        if (run.State.SchemaRetried)
+        {
+            return new RunFailed(
+                ApiErrorCodes.OutputInvalid.Code, "The output does not match output_schema after one retry.")
+            {
+                Param = "output_schema",
+            };
+        }
+
+        context.SchemaComplaint = complaint;
+        return new OutputReset("schema_retry");
+    }
+
+    // A reset drops all text, so what earlier steps said is said again.
+    internal static List<RunEventData> Reset(LiveRun run, string reason)
+    {
+        var events = new List<RunEventData> { new OutputReset(reason) };
+        foreach (var step in run.State.Steps.Where(step => step.Text.Length > 0))
+        {
+            var text = events.Count > 1 ? "\n\n" + step.Text : step.Text;
+            events.AddRange(DeltaSplitter.Cut(text).Select(piece => new MessageDelta(piece) { OutsideStep = true }));
+        }
+
+        return events;
+    }
+
+    private Task EndAsync(LiveRun run, RunEventData terminal) =>
+        ending.WriteAsync(run, [], new CallEnd("abandoned", 0, 0), terminal);
+
+    private static RunFailed Exceeded(string message, string param) =>
+        new(ApiErrorCodes.RunLimitExceeded.Code, message) { Param = param };
+
+    private static ChatOptions Options(RunContext context, PlannedCall plan)
+    {
+        var config = context.Agent.Config;
+        var options = new ChatOptions
+        {
+            MaxOutputTokens = plan.OutputTokensMax,
+            Temperature = (float?)config.Temperature,
+            ResponseFormat = context.OutputSchemaElement is { } schema
+                ? ChatResponseFormat.ForJsonSchema(schema)
+                : null,
+        };
+        if (context.Tools.Functions.Count > 0 && plan.Route.Model.Capabilities.Contains(Capabilities.Tools))
+        {
+            options.Tools = [.. context.Tools.Functions.Select(function => function.Declaration)];
+        }
+
+        return options;
+    }
+
+    /// <summary>The usage that the provider reported; what it was silent about is counted by our tokenizer.</summary>
+    private static CallEnd Reported(ModelCall call, Prompt prompt)
+    {
+        var end = call.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output }
+            ? new CallEnd("completed", input, output)
+            : Counted("completed", call, prompt);
+        return end with { FinishReason = call.FinishReason?.Value, ToolCalls = call.ToolCalls };
+    }
+
+    private static CallEnd Counted(string outcome, ModelCall call, Prompt prompt) =>
+        new(outcome, TokenCounter.CountPrompt(prompt.Messages, null), TokenCounter.Count(call.Text))
+        {
+            IsEstimated = true,
+        };
+
+    private static AgentLimits Limits(RunContext context) => context.Agent.Config.Limits;
+
+    private static TimeSpan Positive(int seconds, TimeSpan spent)
+    {
+        var left = TimeSpan.FromSeconds(seconds) - spent;
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{RunId}: {Provider} failed ({Fault}).")]
+    private partial void LogProviderFailed(ProviderException error, string runId, string provider, ProviderFault fault);
+}

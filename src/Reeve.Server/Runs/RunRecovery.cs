@@ -1,0 +1,136 @@
+using System.Text.Json;
+using Reeve.Server.Credits;
+using Reeve.Server.Http;
+using Reeve.Server.Inference;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>
+/// Takes runs over whose owner is gone: after a crash at start, and inside the process when a loop failed.
+/// </summary>
+/// <remarks>
+/// <code>
+/// claim   epoch + 1: whatever the owner before still writes is refused
+/// fold    the log says where the run stands
+/// mend    an interrupted model call ends as interrupted, its cost the operator's; its text is dropped by
+///         output.reset, and what finished steps said is said again. A tool call with an intent and no result
+///         is left to the loop, which makes it again when the tool allows that
+/// end     cancelled when somebody had asked for it; failed (poisoned) after the third attempt
+/// </code>
+/// </remarks>
+internal sealed partial class RunRecovery(
+    Database database, RunLog log, RunEnding ending, CreditOptions credits, PayerBudgets budgets,
+    ILogger<RunRecovery> logger)
+{
+    internal const int AttemptsMax = 3;
+
+    /// <summary>
+    /// Claims every open run of the data folder. The lock on the folder says that no other owner lives.
+    /// </summary>
+    internal async Task<IReadOnlyList<LiveRun>> ClaimAllAsync()
+    {
+        var claimed = new List<LiveRun>();
+        foreach (var open in database.Read(RunStore.Open))
+        {
+            var head = open.Head with { Payer = budgets(open.Head.Payer) };
+            var run = new LiveRun(head, new RunState(head.RunId, credits));
+            log.Register(run);
+            if (open.IsCancelRequested)
+            {
+                run.RequestCancel();
+            }
+
+            try
+            {
+                await ClaimAsync(run);
+            }
+            catch (JsonException error)
+            {
+                // One damaged log must not keep the others from going on; `reeve verify` names it.
+                LogDamaged(error, run.RunId);
+                log.Forget(run);
+                continue;
+            }
+
+            if (run.State.IsTerminal)
+            {
+                log.Forget(run);
+            }
+
+            claimed.Add(run);
+        }
+
+        return claimed;
+    }
+
+    internal async Task ClaimAsync(LiveRun run)
+    {
+        var epoch = await database.WriteAsync(session => RunStore.Claim(session, run.RunId));
+        var events = ReadAll(run.Head);
+        var state = new RunState(run.RunId, credits);
+        foreach (var entry in events)
+        {
+            state.Apply(entry);
+        }
+
+        run.Reclaim(epoch ?? run.Epoch, state, events);
+        if (state.Status == RunStatuses.Running)
+        {
+            await MendAsync(run);
+        }
+        else if (state.Status == RunStatuses.Queued && run.IsCancelRequested)
+        {
+            await EndAsync(run, new RunCancelled());
+        }
+    }
+
+    private async Task MendAsync(LiveRun run)
+    {
+        var state = run.State;
+        var end = state.OpenCall is { } open ? Interrupted(state, open.Call) : null;
+        RunEventData[] reset = state.OpenText.Length > 0 ? [.. RunLoop.Reset(run, "recovered")] : [];
+        await ending.WriteAsync(run, [new RunRecovered()], end, reset);
+        if (run.IsCancelRequested)
+        {
+            await EndAsync(run, new RunCancelled());
+        }
+        else if (state.RecoveryCount > AttemptsMax)
+        {
+            await EndAsync(run, new RunFailed(
+                ApiErrorCodes.InternalError.Code, "The server failed on this run again and again.")
+            {
+                Cause = "poisoned",
+            });
+        }
+    }
+
+    private Task EndAsync(LiveRun run, RunEventData terminal) => ending.WriteAsync(run, [], null, terminal);
+
+    // What the provider may have spent is counted over the prompt and the text that came; nobody but the operator pays.
+    private static CallEnd Interrupted(RunState state, ModelCallStarted call) => new(
+        "interrupted", call.PromptTokens, TokenCounter.Count(state.OpenText))
+    {
+        IsLost = true,
+        IsEstimated = true,
+    };
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The log of {RunId} cannot be read; the run is left as it is.")]
+    private partial void LogDamaged(JsonException error, string runId);
+
+    private List<RunEvent> ReadAll(RunHead head)
+    {
+        var events = new List<RunEvent>();
+        List<RunEvent> page;
+        do
+        {
+            page = log.Read(head.Tenant, head.RunId, events.Count);
+            events.AddRange(page);
+        }
+        while (page.Count == RunLog.PageEvents);
+        return events;
+    }
+}
+
+/// <summary>Gives a payer read from a run's row the monthly budgets that its key and account have now.</summary>
+internal delegate Payer PayerBudgets(Payer payer);

@@ -1,0 +1,61 @@
+using System.Text.Json;
+using Reeve.Server.Credits;
+using Reeve.Server.Privacy;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Runs;
+
+internal enum OnBusy
+{
+    Reject,
+    Queue,
+    Interrupt,
+}
+
+/// <summary>A request for a run, whichever API it came through.</summary>
+internal sealed record StartRun
+{
+    internal required Payer Payer { get; init; }
+
+    internal TenantContext Tenant => new(Payer.AccountId);
+
+    internal required string RequestId { get; init; }
+
+    /// <summary>As the caller named it: <c>agt_X</c>, <c>agt_X@3</c> or a slug.</summary>
+    internal required string Agent { get; init; }
+
+    internal required string Input { get; init; }
+
+    /// <summary>Canonical id of the conversation to continue; null begins one.</summary>
+    internal string? ConversationId { get; init; }
+
+    internal string? UserId { get; init; }
+
+    internal string? UserName { get; init; }
+
+    /// <summary>The user as the run object shows it.</summary>
+    internal JsonElement? User { get; init; }
+
+    internal JsonElement? UserMetadata { get; init; }
+
+    internal JsonElement? Metadata { get; init; }
+
+    internal OnBusy OnBusy { get; init; }
+
+    internal bool CancelOnDisconnect { get; init; }
+
+    /// <summary>True when nobody follows the text as it comes.</summary>
+    internal bool Whole { get; init; }
+
+    internal PrivacyClass PrivacyClass { get; init; }
+
+    /// <summary>Micro-USD.</summary>
+    internal long? CreditsMax { get; init; }
+
+    internal JsonElement? OutputSchema { get; init; }
+
+    internal IdempotencyScope? Idempotency { get; init; }
+}
+
+/// <summary>A run that this request started, or the one that an earlier request with its key did.</summary>
+internal sealed record Admission(string RunId, LiveRun? Run, bool IsReplay);

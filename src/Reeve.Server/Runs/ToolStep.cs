@@ -1,0 +1,103 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Reeve.Server.Http;
+using Reeve.Server.Privacy;
+using Reeve.Server.Receipts;
+using Reeve.Server.Tools;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>Makes one tool call: intent, call, result, each durable before the next.</summary>
+internal sealed class ToolStep(RunLog log)
+{
+    private const int ResultBytesMax = 64 * 1024;
+
+    internal async Task CallAsync(
+        LiveRun run, RunContext context, RunToolCall call, CancellationToken cancellationToken)
+    {
+        // After a crash the intent may stand in the log already; the built-in tools can be called again.
+        if (run.State.ToolCalls.All(started => started.Id != call.Id))
+        {
+            await log.AppendAsync(run,
+            [
+                new ToolCallStarted(call.Id, call.Tool, call.Action, call.Params)
+                {
+                    ParamsSha256 = Convert.ToHexStringLower(SHA256.HashData(Canonical(call.Params))),
+                    Idempotent = true,
+                },
+            ]);
+        }
+
+        var result = await InvokeAsync(run, context, call, cancellationToken);
+        await RaiseClassAsync(run, [result.PrivacyClass]);
+        var events = new List<RunEventData>
+        {
+            new ToolCallFinished(call.Id, call.Tool, Bounded(result.Result), result.IsError),
+        };
+        if (AllSources(run, result) is { } sources)
+        {
+            events.Add(new SourcesFound(sources));
+        }
+
+        await log.AppendAsync(run, events);
+    }
+
+    /// <summary>The run's class rises to what was read; nothing lowers it.</summary>
+    internal async Task RaiseClassAsync(LiveRun run, IEnumerable<PrivacyClass> classes)
+    {
+        var strictest = classes.Aggregate(run.State.PrivacyClass, PrivacyClasses.Stricter);
+        if (strictest > run.State.PrivacyClass)
+        {
+            await log.AppendAsync(run, [new PrivacyRaised(strictest.Word())],
+                session => RunStore.RaiseClass(session, run, strictest.Word()));
+        }
+    }
+
+    private static async Task<ToolResult> InvokeAsync(
+        LiveRun run, RunContext context, RunToolCall call, CancellationToken cancellationToken)
+    {
+        var function = context.Tools.Functions.FirstOrDefault(
+            known => known.Tool == call.Tool && known.Action == call.Action);
+        if (function is null)
+        {
+            return new ToolResult(
+                JsonSerializer.SerializeToElement("There is no such tool.", RunEventCodec.Json.String), IsError: true);
+        }
+
+        return await function.Builtin.InvokeAsync(call.Action, call.Params, new ToolCallContext(
+            run.Head.Tenant, context.Agent.AgentId, run.RunId, call.Id, run.State.PrivacyClass), cancellationToken);
+    }
+
+    // A model may write a number that no double holds; such arguments are hashed as they stand.
+    private static byte[] Canonical(JsonElement arguments) => RequestObject.IsFinite(arguments)
+        ? CanonicalJson.Serialize(arguments)
+        : Encoding.UTF8.GetBytes(arguments.GetRawText());
+
+    private static List<RunSource>? AllSources(LiveRun run, ToolResult result)
+    {
+        var known = run.State.Sources;
+        var found = result.Sources.Where(source => known.All(other => other.ChunkId != source.ChunkId)).ToList();
+        return found.Count == 0
+            ? null
+            : [.. known.Concat(found.Select(source => new RunSource(source.DocumentId, source.ChunkId, source.Score,
+                source.Name, source.Page, source.Start, source.End, null))).OrderByDescending(source => source.Score)];
+    }
+
+    /// <summary>One cap for what a tool may put before the model and into the log.</summary>
+    private static JsonElement Bounded(JsonElement result)
+    {
+        var text = result.GetRawText();
+        if (System.Text.Encoding.UTF8.GetByteCount(text) <= ResultBytesMax)
+        {
+            return result;
+        }
+
+        // Escaping can make text up to six times as long; an eighth is sure to fit.
+        var cut = DeltaSplitter.CutAt(text, ResultBytesMax / 8);
+        return JsonSerializer.SerializeToElement(new TruncatedResult(true, cut), RunEventCodec.Json.TruncatedResult);
+    }
+}
+
+/// <summary>What stands for a tool's result that is over its bound.</summary>
+internal sealed record TruncatedResult(bool Truncated, string Text);

@@ -1,0 +1,57 @@
+using Microsoft.Data.Sqlite;
+
+namespace Reeve.Server.Storage;
+
+/// <summary>The secrets that the environment may give; read once, kept out of the options, which are shown.</summary>
+internal sealed record StartSecrets(string? MasterKey, string? AdminKey)
+{
+    internal static StartSecrets FromEnvironment() => new(
+        Environment.GetEnvironmentVariable(Storage.MasterKey.Variable),
+        Environment.GetEnvironmentVariable("REEVE_ADMIN_KEY"));
+}
+
+internal static class StorageSetup
+{
+    internal static void AddStorage(this IServiceCollection services)
+    {
+        services.AddSingleton(static provider =>
+            DataFolder.Open(provider.GetRequiredService<ReeveOptions>().DataFolder));
+        services.AddSingleton(static provider =>
+        {
+            var folder = provider.GetRequiredService<DataFolder>();
+            return MasterKey.Load(folder.FolderPath, provider.GetRequiredService<StartSecrets>().MasterKey,
+                dataExists: File.Exists(folder.DatabasePath));
+        });
+        services.AddSingleton(static provider => new Database(
+            provider.GetRequiredService<DataFolder>().DatabasePath, provider.GetRequiredService<ILogger<Database>>()));
+    }
+
+    /// <summary>Locks the data folder, checks it, brings its schema up to date and starts the writer.</summary>
+    internal static void OpenStorage(this WebApplication app)
+    {
+        var services = app.Services;
+        var time = services.GetRequiredService<TimeProvider>();
+        SelfCheck.Runtime(services.GetRequiredService<ILogger<Database>>());
+        var folder = services.GetRequiredService<DataFolder>();
+        var master = services.GetRequiredService<MasterKey>(); // Before the database, which would count as data.
+        folder.CreateDatabase();
+        try
+        {
+            var database = services.GetRequiredService<Database>();
+            SelfCheck.Engine(database.Setup);
+            Migrator.Apply(database.Setup, time);
+            master.Confirm(database.Setup);
+            SelfCheck.Data(database.Setup, time);
+            foreach (var id in SelfCheck.NewestIds(database.Setup))
+            {
+                services.GetRequiredService<IdGenerator>().StartAfter(id);
+            }
+
+            database.Start();
+        }
+        catch (SqliteException error)
+        {
+            throw new StartException($"The database {folder.DatabasePath} cannot be used: {error.Message}", error);
+        }
+    }
+}

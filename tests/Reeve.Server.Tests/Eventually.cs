@@ -1,0 +1,16 @@
+namespace Reeve.Server.Tests;
+
+/// <summary>Waits for something that happens by itself soon; fails after <see cref="TestServer.Timeout"/>.</summary>
+internal static class Eventually
+{
+    internal static async Task TrueAsync(Func<bool> condition)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (!condition())
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(start) < TestServer.Timeout, "It did not happen in time.");
+            await Task.Delay(
+                TimeSpan.FromMilliseconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+    }
+}

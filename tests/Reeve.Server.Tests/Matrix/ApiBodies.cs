@@ -1,0 +1,57 @@
+namespace Reeve.Server.Tests.Matrix;
+
+/// <summary>
+/// One good body for each route that takes one; <c>{agent}</c> and the like are the caller's own ids.
+/// </summary>
+internal static class ApiBodies
+{
+    /// <summary>Routes whose method could carry a body, and that read none.</summary>
+    internal static readonly IReadOnlySet<string> NotRead = new HashSet<string>(StringComparer.Ordinal)
+    {
+        "POST /v1/documents/{id}/retry",
+    };
+
+    /// <summary>Routes that read no body as <c>{}</c>.</summary>
+    internal static readonly IReadOnlySet<string> Optional = new HashSet<string>(StringComparer.Ordinal)
+    {
+        "POST /v1/conversations/{id}/fork",
+        "POST /v1/runs/{runId}/cancel",
+    };
+
+    private static readonly Dictionary<string, string> Good = new(StringComparer.Ordinal)
+    {
+        ["POST /v1/accounts"] = """{"name":"Made"}""",
+        ["PATCH /v1/accounts/{id}"] = """{"name":"Changed"}""",
+        ["PATCH /v1/accounts/{id}/limits"] = """{"requestsPerMinute":50000}""",
+        ["POST /v1/accounts/{id}/credits"] = """{"amount_usd":1}""",
+        ["POST /v1/api-keys"] = """{"name":"Made","scopes":["chat"]}""",
+        ["PATCH /v1/api-keys/{id}/limits"] = """{"monthlyRequestLimit":500000}""",
+        ["POST /v1/agents"] = """{"name":"Made"}""",
+        ["PATCH /v1/agents/{id}"] = """{"description":"Changed"}""",
+        ["POST /v1/agents/runs"] = """{"agent":"{agent}","input":"Hi"}""",
+        ["POST /v1/agents/{agentId}/chat"] = """{"input":"Hi"}""",
+        ["POST /v1/agents/{id}/documents"] = """{"name":"Made","text":"A line."}""",
+        ["POST /v1/agents/{id}/search"] = """{"query":"canary"}""",
+        ["PATCH /v1/documents/{id}"] = """{"name":"Changed"}""",
+        ["POST /v1/conversations"] = """{"agent":"{agent}"}""",
+        ["PATCH /v1/conversations/{id}"] = """{"title":"Changed"}""",
+        ["POST /v1/conversations/{id}/fork"] = "{}",
+        ["POST /v1/runs/{runId}/cancel"] = "{}",
+        ["POST /api/run"] = """{"query":"Hi","stream":false}""",
+    };
+
+    /// <summary>The routes that take a body; one that is missing above fails here.</summary>
+    internal static IReadOnlyList<ApiRoute> Routes(TestServer server)
+    {
+        var routes = ApiRoute.Of(server).Where(route => route.TakesABody && !NotRead.Contains(route.Name)).ToList();
+        var missing = routes.Where(route => !Good.ContainsKey(route.Name)).Select(route => route.Name);
+        Assert.True(!missing.Any(), "Add a good body to ApiBodies for " + string.Join(", ", missing));
+        var gone = Good.Keys.Except(routes.Select(route => route.Name));
+        Assert.True(!gone.Any(), "Take out of ApiBodies what is no route: " + string.Join(", ", gone));
+        return routes;
+    }
+
+    internal static string? Of(ApiRoute route, Func<string, string> id) =>
+        Good.TryGetValue(route.Name, out var body) ? body.Replace("{agent}", id("agent"), StringComparison.Ordinal)
+            : null;
+}

@@ -1,0 +1,162 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.RegularExpressions;
+using SystemProcess = System.Diagnostics.Process;
+
+namespace Reeve.Server.Tests.Process;
+
+/// <summary>
+/// The command line <c>reeve</c> as it was built, in a process of its own on a free port of this machine.
+/// </summary>
+internal sealed partial class ReeveProcess : IAsyncDisposable
+{
+    private readonly SystemProcess _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _errors = new();
+    private readonly TaskCompletionSource<Uri> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private ReeveProcess(string folder, string[] args, (string Name, string Value)[] environment)
+    {
+        _process = new SystemProcess { StartInfo = StartInfo(folder, args, environment) };
+        _process.OutputDataReceived += (_, line) => Receive(_output, line.Data);
+        _process.ErrorDataReceived += (_, line) => Receive(_errors, line.Data);
+    }
+
+    internal string Output => Text(_output);
+
+    /// <summary>
+    /// What it said on stderr, but for warnings of the log: how old the runtime is, say, is no matter here.
+    /// </summary>
+    internal string Errors => string.Concat(Text(_errors).Split('\n')
+        .Where(line => line.Length > 0 && !line.Contains("\"LogLevel\":\"Warning\"", StringComparison.Ordinal))
+        .Select(line => line + "\n"));
+
+    internal Uri Url { get; private set; } = null!;
+
+    internal bool HasExited => _process.HasExited;
+
+    /// <summary>Starts a server on the data of a folder and waits until it says that it is ready.</summary>
+    internal static async Task<ReeveProcess> ServeAsync(string folder, params (string Name, string Value)[] environment)
+    {
+        var process = new ReeveProcess(
+            folder, ["serve", "--data", Path.Combine(folder, "data"), "--urls", "http://127.0.0.1:0"], environment);
+        process.Start();
+        var exited = process._process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        var first = await Task.WhenAny(process._ready.Task, exited)
+            .WaitAsync(TestServer.Timeout, TestContext.Current.CancellationToken);
+        Assert.True(first != exited, $"The server ended: {process.Output}\n{process.Errors}");
+        process.Url = await process._ready.Task;
+        return process;
+    }
+
+    /// <summary>Runs a command to its end.</summary>
+    internal static async Task<(int Code, string Output, string Errors)> RunAsync(
+        string folder, string[] args, params (string Name, string Value)[] environment)
+    {
+        await using var process = new ReeveProcess(folder, args, environment);
+        process.Start();
+        var code = await process.ExitAsync();
+        return (code, process.Output, process.Errors);
+    }
+
+    internal static Task<(int Code, string Output, string Errors)> VerifyAsync(string folder) =>
+        RunAsync(folder, ["verify", "--data", Path.Combine(folder, "data")]);
+
+    /// <summary>As kill -9.</summary>
+    internal async Task KillAsync()
+    {
+        _process.Kill();
+        await ExitAsync();
+    }
+
+    /// <summary>Asks it to end; answers its exit status.</summary>
+    internal async Task<int> TerminateAsync()
+    {
+        using var kill = SystemProcess.Start("kill", ["-TERM", $"{_process.Id}"]);
+        await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return await ExitAsync();
+    }
+
+    internal async Task<int> ExitAsync()
+    {
+        await _process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TestServer.Timeout);
+        return _process.ExitCode;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            await KillAsync();
+        }
+
+        _process.Dispose();
+    }
+
+    private static ProcessStartInfo StartInfo(string folder, string[] args, (string Name, string Value)[] environment)
+    {
+        // artifacts/bin/Reeve.Server.Tests/CONFIGURATION beside artifacts/bin/Reeve.Cli/CONFIGURATION.
+        var own = new DirectoryInfo(AppContext.BaseDirectory);
+        var info = new ProcessStartInfo(Path.Combine(own.Parent!.Parent!.FullName, "Reeve.Cli", own.Name, "reeve"),
+            args)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach (var name in info.Environment.Keys.Where(IsASetting).ToList())
+        {
+            info.Environment.Remove(name);
+        }
+
+        info.Environment["DOTNET_ROOT"] =
+            Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../.."));
+        foreach (var (name, value) in environment)
+        {
+            info.Environment[name] = value;
+        }
+
+        return info;
+    }
+
+    private static bool IsASetting(string name) => name.StartsWith("REEVE_", StringComparison.Ordinal)
+        || name.StartsWith("OPENAI_", StringComparison.Ordinal)
+        || name.StartsWith("ANTHROPIC_", StringComparison.Ordinal);
+
+    private static string Text(StringBuilder text)
+    {
+        lock (text)
+        {
+            return text.ToString();
+        }
+    }
+
+    private void Start()
+    {
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    private void Receive(StringBuilder text, string? line)
+    {
+        if (line is null)
+        {
+            return;
+        }
+
+        lock (text)
+        {
+            text.Append(line).Append('\n');
+        }
+
+        if (ReadyLine().Match(line) is { Success: true } match)
+        {
+            _ready.TrySetResult(new Uri(match.Groups[1].Value));
+        }
+    }
+
+    [GeneratedRegex(@"^Reeve is ready at (\S+)$")]
+    private static partial Regex ReadyLine();
+}

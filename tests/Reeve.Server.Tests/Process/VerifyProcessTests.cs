@@ -1,0 +1,118 @@
+using Microsoft.Data.Sqlite;
+
+namespace Reeve.Server.Tests.Process;
+
+/// <summary>
+/// <c>reeve verify</c> as an operator runs it, on folders that are sound and on folders that were edited.
+/// </summary>
+public sealed class VerifyProcessTests : IAsyncLifetime
+{
+    private readonly string _folder = TestServer.NewFolder();
+
+    public async ValueTask InitializeAsync()
+    {
+        await using var model = await MockModel.StartAsync();
+        model.Configure(_folder);
+        await using var server = await ReeveProcess.ServeAsync(_folder, ("REEVE_ADMIN_KEY", TestServer.AdminKey));
+        using var user = new StreamUser(() => server.Url);
+        var agent = await user.NewAgentAsync();
+        Assert.True(await user.StartAsync("/v1/agents/runs", agent, "Hi"));
+        using var other = new StreamUser(() => server.Url);
+        Assert.True(await other.StartAsync("/api/run", agent, "Hi"));
+
+        var beside = await ReeveProcess.VerifyAsync(_folder);
+        Assert.True(beside.Code == 0 && beside.Output.StartsWith("0 violations in 2 runs", StringComparison.Ordinal),
+            beside.Output + beside.Errors);
+        Assert.Equal(0, await server.TerminateAsync());
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Directory.Delete(_folder, recursive: true);
+        return ValueTask.CompletedTask;
+    }
+
+    [Fact]
+    public async Task Verify_NamesTheInvariant_OfEveryEdit()
+    {
+        var sound = await ReeveProcess.VerifyAsync(_folder);
+        Assert.True(sound.Code == 0 && sound.Output.StartsWith("0 violations in 2 runs", StringComparison.Ordinal),
+            sound.Output + sound.Errors);
+
+        var wrong = new List<string>();
+        foreach (var (invariant, sql) in Edits)
+        {
+            var copy = Copy();
+            Edit(copy, sql);
+            var answer = await ReeveProcess.VerifyAsync(copy);
+            var isNamed = answer.Output.Split('\n')
+                .Any(line => line.StartsWith(invariant + " ", StringComparison.Ordinal));
+            if (answer.Code != 1 || !isNamed || answer.Errors.Length > 0)
+            {
+                wrong.Add(
+                    $"{sql}\n  status {answer.Code}, not 1 and {invariant}:\n{answer.Output}{answer.Errors}");
+            }
+
+            Directory.Delete(copy, recursive: true);
+        }
+
+        Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+    }
+
+    private static readonly (string Invariant, string Sql)[] Edits =
+    [
+        // One byte of a payload: inside of a word, and where it is no JSON any more.
+        ("I12", "UPDATE run_events SET payload = CAST(replace(CAST(payload AS TEXT), 'coin', 'coim') AS BLOB) "
+            + "WHERE type = 'message.delta' AND CAST(payload AS TEXT) LIKE '%coin%'"),
+        ("I12", "UPDATE run_events SET payload = CAST('x' || substr(CAST(payload AS TEXT), 2) AS BLOB) WHERE seq = 1"),
+        ("I12", "UPDATE run_events SET payload = CAST('[]' AS BLOB) WHERE seq = 2"),
+        ("I12", "UPDATE run_events SET payload = CAST('null' AS BLOB) WHERE seq = 1"),
+        ("I12", "UPDATE run_events SET payload = NULL WHERE seq = 3"),
+        // A hash, whole or by one byte.
+        ("I12", "UPDATE run_events SET hash = substr(hash, 1, 31) || CASE substr(hash, 32) WHEN x'00' THEN x'01' "
+            + "ELSE x'00' END WHERE seq = 4"),
+        ("I12", "UPDATE run_events SET payload_sha256 = zeroblob(32) WHERE seq = 2"),
+        ("I12", "UPDATE run_events SET at = at + 1 WHERE seq = 3"),
+        ("I12", "UPDATE run_events SET type = 'tool_call.finished' WHERE type = 'message.delta'"),
+        ("I12", "DELETE FROM receipts"),
+        ("I9", "UPDATE run_events SET epoch = 9 WHERE seq = 2"),
+        ("I3", "DELETE FROM run_events WHERE seq = 3"),
+        ("I2", "DELETE FROM run_events WHERE type = 'run.completed'"),
+        ("I2", "UPDATE runs SET status = 'failed'"),
+        ("I4", "UPDATE runs SET output = output || '!'"),
+        ("I7", "UPDATE runs SET charged = charged - 1"),
+        ("I5", "UPDATE ledger_entries SET amount = amount + 1 WHERE type = 'settle'"),
+        ("I5", "UPDATE ledger_entries SET balance = balance + 1 WHERE type = 'hold'"),
+        ("I5", "DELETE FROM ledger_entries WHERE type = 'topup'"),
+        ("I6", "DELETE FROM ledger_entries WHERE type = 'release'"),
+        ("I5", "UPDATE balances SET available = available + 1 WHERE mode = 'live'"),
+        ("I5", "UPDATE balances SET held = held + 1 WHERE mode = 'live'"),
+    ];
+
+    private string Copy()
+    {
+        var copy = TestServer.NewFolder();
+        Directory.CreateDirectory(Path.Combine(copy, "data"));
+        foreach (var file in Directory.GetFiles(Path.Combine(_folder, "data")))
+        {
+            File.Copy(file, Path.Combine(copy, "data", Path.GetFileName(file)));
+        }
+
+        return copy;
+    }
+
+    private static void Edit(string folder, string sql)
+    {
+        var file = Directory.GetFiles(Path.Combine(folder, "data"), "*.db").Single();
+        using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText =
+            "SELECT group_concat('DROP TRIGGER ' || name, ';') FROM sqlite_master WHERE type = 'trigger'";
+        var drop = (string)command.ExecuteScalar()!;
+#pragma warning disable CA2100 // The statements are those above.
+        command.CommandText = $"{drop}; {sql}; SELECT changes()";
+#pragma warning restore CA2100
+        Assert.True((long)command.ExecuteScalar()! > 0, $"{sql} changed nothing.");
+    }
+}

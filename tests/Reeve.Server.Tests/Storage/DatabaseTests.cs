@@ -1,0 +1,137 @@
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging.Abstractions;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Tests.Storage;
+
+public sealed class DatabaseTests : IDisposable
+{
+    private readonly string _folder = TestServer.NewFolder();
+    private readonly Database _database;
+
+    public DatabaseTests()
+    {
+        _database = Open();
+        _database.Setup.Execute("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+        _database.Start();
+    }
+
+    [Fact]
+    public async Task Write_OfManyCallers_SharesCommitsAndKeepsEverything()
+    {
+        using var hold = new ManualResetEventSlim();
+        var first = _database.WriteAsync(_ => hold.Wait(TestContext.Current.CancellationToken));
+
+        var writes = Enumerable.Range(1, 1_000).Select(Insert).ToList();
+        hold.Set();
+        await Task.WhenAll([first, .. writes]).WaitAsync(TestServer.Timeout, TestContext.Current.CancellationToken);
+
+        Assert.Equal(1_000, Rows());
+        Assert.InRange(_database.CommitCount, 2, 4); // At most 512 pieces of work a commit.
+    }
+
+    [Fact]
+    public async Task Write_ThatThrowsBeforeItWrites_FailsAlone()
+    {
+        var (before, failed, after) = await BatchAsync(static _ => throw new InvalidOperationException("refused"));
+
+        await before;
+        await after;
+        Assert.Equal("refused", (await Assert.ThrowsAsync<InvalidOperationException>(() => failed)).Message);
+        Assert.Equal(2, Rows());
+    }
+
+    [Fact]
+    public async Task Write_ThatThrowsAfterItWrote_IsUndoneAndTheOthersSurvive()
+    {
+        var (before, failed, after) = await BatchAsync(static session =>
+        {
+            session.Execute("INSERT INTO t VALUES (99)");
+            throw new InvalidOperationException("too late");
+        });
+
+        await before;
+        await after;
+        await Assert.ThrowsAsync<InvalidOperationException>(() => failed);
+        Assert.Equal(2, Rows());
+    }
+
+    [Fact]
+    public async Task Write_ThatBreaksAConstraint_IsUndoneAndTheOthersSurvive()
+    {
+        var (before, failed, after) = await BatchAsync(static session => session.Execute("INSERT INTO t VALUES (1)"));
+
+        await before;
+        await after;
+        Assert.Equal(StorageFault.Unavailable, (await Assert.ThrowsAsync<StorageException>(() => failed)).Fault);
+        Assert.Equal(2, Rows());
+    }
+
+    [Fact]
+    public async Task Read_WhileAWriteIsOpen_SeesTheCommittedStateOnly()
+    {
+        using var wrote = new ManualResetEventSlim();
+        using var hold = new ManualResetEventSlim();
+        var write = _database.WriteAsync(session =>
+        {
+            session.Execute("INSERT INTO t VALUES (1)");
+            wrote.Set();
+            hold.Wait(TestContext.Current.CancellationToken);
+        });
+        wrote.Wait(TestContext.Current.CancellationToken);
+
+        Assert.Equal(0, Rows());
+        hold.Set();
+        await write;
+        Assert.Equal(1, Rows());
+    }
+
+    [Fact]
+    public void Read_ThatWrites_IsRefused() => Assert.Throws<StorageException>(() =>
+        _database.Read(static session => session.Execute("INSERT INTO t VALUES (1)")));
+
+    [Fact]
+    public async Task Dispose_WithWorkQueued_FinishesItAndRefusesMore()
+    {
+        var writes = Enumerable.Range(1, 100).Select(Insert).ToList();
+
+        _database.Dispose();
+        await Task.WhenAll(writes).WaitAsync(TestServer.Timeout, TestContext.Current.CancellationToken);
+
+        await Assert.ThrowsAsync<StorageException>(() => Insert(101));
+        using var again = Open();
+        Assert.Equal(100, again.Setup.Count("SELECT COUNT(*) FROM t"));
+    }
+
+    [Fact]
+    public void Setup_OfANewDatabase_SyncsEveryCommit()
+    {
+        Assert.Equal(2, _database.Setup.Count("PRAGMA synchronous"));
+        Assert.Equal("wal", _database.Setup.Single("PRAGMA journal_mode", static row => row.GetString(0)));
+        Assert.Equal(1, _database.Setup.Count("PRAGMA secure_delete"));
+    }
+
+    public void Dispose()
+    {
+        _database.Dispose();
+        SqliteConnection.ClearAllPools();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    // Three pieces of work that meet in one transaction.
+    private async Task<(Task Before, Task Failed, Task After)> BatchAsync(Action<DbSession> broken)
+    {
+        using var hold = new ManualResetEventSlim();
+        var first = _database.WriteAsync(_ => hold.Wait(TestContext.Current.CancellationToken));
+        var batch = (Insert(1), _database.WriteAsync(broken), Insert(2));
+        hold.Set();
+        await first;
+        return batch;
+    }
+
+    private Task Insert(int id) => _database.WriteAsync(session => session.Execute("INSERT INTO t VALUES ($1)", id));
+
+    private long Rows() => _database.Read(static session => session.Count("SELECT COUNT(*) FROM t"));
+
+    private Database Open() => new(Path.Combine(_folder, "test.db"), NullLogger<Database>.Instance);
+}
