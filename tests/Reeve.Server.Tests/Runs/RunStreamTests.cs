@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using CsCheck;
 using Reeve.Server.Runs;
@@ -124,6 +125,54 @@ public sealed class RunStreamTests
         Assert.StartsWith(": ping\n\n", next, StringComparison.Ordinal);
         gate.SetResult();
         Assert.Contains("Late.", await stream.ReadToEndAsync(RunTestExtensions.Cancellation), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Reader_ThatAcceptsNothing_IsCutOffAndTheRunGoesOn()
+    {
+        const int Pieces = 4_000;
+        var model = new ScriptedChatClient().Reply(
+            [.. Enumerable.Repeat<object>(new string('x', 4_000), Pieces), Usage(1, 1)]);
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        var agent = await server.NewAgentAsync("\"limits\":{\"max_run_seconds\":7200}");
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 16 * 1024 };
+        await socket.ConnectAsync(server.Url.Host, server.Url.Port, RunTestExtensions.Cancellation);
+        var body = RunTestExtensions.Body(agent);
+        await socket.SendAsync(Encoding.ASCII.GetBytes(
+            $"POST /v1/agents/runs?stream=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TestServer.AdminKey}\r\n"
+            + $"Content-Length: {body.Length}\r\n\r\n{body}"), RunTestExtensions.Cancellation);
+
+        await Eventually.TrueAsync(() => server.Database.Read(session =>
+            session.Count("SELECT count(*) FROM runs WHERE status = 'completed'")) == 1);
+        var read = await ReadToEndAsync(socket, server);
+
+        Assert.InRange(read, 1, Pieces * 4_000L - 1);
+        await server.AssertSoundAsync();
+    }
+
+    // Time passes first, so that the deadline of the pending write is over before anything is read.
+    private static async Task<long> ReadToEndAsync(Socket socket, TestServer server)
+    {
+        for (var i = 0; i < 40; i++)
+        {
+            server.Time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, RunTestExtensions.Cancellation);
+        }
+
+        var (total, buffer) = (0L, new byte[64 * 1024]);
+        try
+        {
+            while (await socket.ReceiveAsync(buffer, RunTestExtensions.Cancellation) is var count and > 0)
+            {
+                total += count;
+            }
+        }
+        catch (SocketException)
+        {
+            // The server aborted the connection, which is what it is to do.
+        }
+
+        return total;
     }
 
     [Fact]
