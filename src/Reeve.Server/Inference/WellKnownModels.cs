@@ -3,9 +3,9 @@ using System.Collections.Frozen;
 namespace Reeve.Server.Inference;
 
 /// <summary>
-/// Models that are there as soon as a provider's key is, with prices as we knew them on
-/// <see cref="PricedOn"/>, not checked against the vendors' lists. An operator who pays other prices names the models in
-/// the configuration file, which wins. <c>Quality</c> is our judgement.
+/// Models that are there as soon as a provider's key is, with prices as we knew them on <see cref="PricedOn"/>, not
+/// checked against the vendors' lists. An operator who pays other prices names the models in the configuration file,
+/// which wins. <c>Quality</c> is our judgement.
 /// </summary>
 internal static class WellKnownModels
 {
