@@ -75,13 +75,14 @@ internal sealed class ScriptedChatClient : IChatClient
         Interlocked.Increment(ref _calls);
         Prompts.Enqueue([.. messages]);
         Options.Enqueue(options);
-        if (_replies.TryDequeue(out var next))
+        object[] reply;
+        lock (_replies) // A call beside the last one must not see the reply before it.
         {
-            _last = next;
+            reply = _last = _replies.TryDequeue(out var next) ? next : _last;
         }
 
         var finish = ChatFinishReason.Stop;
-        foreach (var piece in _last)
+        foreach (var piece in reply)
         {
             switch (piece)
             {
