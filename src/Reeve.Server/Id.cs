@@ -93,11 +93,12 @@ internal static class Id
 /// Makes ids that only grow within the process, so that the order of ids is the order of creation even inside one
 /// millisecond and after the clock was set back.
 /// </summary>
-internal sealed class IdGenerator(TimeProvider time)
+internal sealed class IdGenerator(TimeProvider time, RandomNumberGenerator? source = null)
 {
     private const int RandomBytes = 10;
 
     private readonly Lock _lock = new();
+    private readonly RandomNumberGenerator _source = source ?? RandomNumberGenerator.Create();
     private readonly byte[] _random = new byte[256 * RandomBytes]; // A call of the generator costs more than an id.
     private int _randomLeft;
     private long _lastMilliseconds;
@@ -111,7 +112,7 @@ internal sealed class IdGenerator(TimeProvider time)
         {
             if (_randomLeft == 0)
             {
-                RandomNumberGenerator.Fill(_random);
+                _source.GetBytes(_random);
                 _randomLeft = _random.Length;
             }
 

@@ -33,6 +33,7 @@ internal static class ReeveServer
         services.AddSingleton(static provider => provider.GetRequiredService<ReeveOptions>().Credits);
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton(Console.Out);
+        services.AddSingleton(Failpoints.Parse(Environment.GetEnvironmentVariable(Failpoints.Variable)));
         services.AddSingleton(StartSecrets.FromEnvironment());
         services.AddSingleton<IdGenerator>();
         services.AddRoutingCore();

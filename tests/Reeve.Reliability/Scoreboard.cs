@@ -84,8 +84,8 @@ internal static class Scoreboard
         var seconds = Stopwatch.GetElapsedTime(begun).TotalSeconds.ToString("N0", CultureInfo.InvariantCulture);
         var trials = score.Trials.ToString("N0", CultureInfo.InvariantCulture);
         var isClean = score.Problems.Count == 0;
-        return ($"| {row.Id} | {row.What} | {trials} | {(isClean ? "0" : $"**{score.Problems.Count}**")} "
-            + $"| {score.Figures} | {seconds} s |\n", isClean);
+        var violations = isClean ? "0" : $"**{score.Problems.Count}**";
+        return ($"| {row.Id} | {row.What} | {trials} | {violations} | {score.Figures} | {seconds} s |\n", isClean);
     }
 
     private static string Head(Options options) =>

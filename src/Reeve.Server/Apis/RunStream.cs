@@ -54,7 +54,8 @@ internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
 }
 
 /// <summary>Sends a run as a stream of one dialect: replays from a cursor, then follows the log to its end.</summary>
-internal sealed class RunStream(TimeProvider time, CreditOptions credits, IHostApplicationLifetime lifetime)
+internal sealed class RunStream(
+    TimeProvider time, CreditOptions credits, IHostApplicationLifetime lifetime, Failpoints failpoints)
 {
     /// <summary>Answers the whole request; true when the stream reached the end of the run.</summary>
     internal async Task<bool> SendAsync(
@@ -98,9 +99,15 @@ internal sealed class RunStream(TimeProvider time, CreditOptions credits, IHostA
                 frames.HasUnsent = true; // Headers leave at once, so that a waiting reader knows that it is connected.
             }
 
-            if (frames.HasUnsent && !await writer.FlushAsync())
+            if (frames.HasUnsent)
             {
-                return false;
+                failpoints.Hit(Failpoints.StreamBeforeFlush);
+                if (!await writer.FlushAsync())
+                {
+                    return false;
+                }
+
+                failpoints.Hit(Failpoints.StreamFlushed);
             }
 
             frames.HasUnsent = false;

@@ -17,7 +17,7 @@ internal static class RunWaiting
             context.RequestAborted, lifetime.ApplicationStopping);
         try
         {
-            return await run.Ended.WaitAsync(leaving.Token);
+            return await run.EndAsync().WaitAsync(leaving.Token);
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {

@@ -44,8 +44,11 @@ internal sealed class LiveRun : IDisposable
     /// <summary>Set on the writer's thread when an append was lost: nothing after it may be written.</summary>
     internal bool IsBroken { get; set; }
 
-    /// <summary>The final state, once the terminal event is durable.</summary>
-    internal Task<RunState> Ended => _ended.Task;
+    /// <summary>
+    /// The final state, once the terminal event is durable. An async method, so that whoever waits with a deadline goes
+    /// on at once on his own scheduler.
+    /// </summary>
+    internal async Task<RunState> EndAsync() => await _ended.Task;
 
     /// <summary>Fires when somebody cancelled the run or the server stops.</summary>
     internal CancellationToken Cancellation => _cancellation.Token;

@@ -9,7 +9,7 @@ namespace Reeve.Server.Runs;
 /// what only the end tells (usage, tool calls) is kept here.
 /// </summary>
 internal sealed class ModelCall(
-    RunLog log, LiveRun run, RunContext context, PlannedCall plan, TimeProvider time)
+    RunLog log, LiveRun run, RunContext context, PlannedCall plan, TimeProvider time, Failpoints failpoints)
 {
     private const int UnawaitedAppendsMax = 64;
 
@@ -71,6 +71,7 @@ internal sealed class ModelCall(
     {
         _newestAppend = log.AppendAsync(run, [.. Unwritten]);
         Unwritten.Clear();
+        failpoints.Hit(Failpoints.LoopDelta);
         if (++_unawaited >= UnawaitedAppendsMax)
         {
             _unawaited = 0;

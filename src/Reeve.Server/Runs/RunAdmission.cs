@@ -24,7 +24,7 @@ namespace Reeve.Server.Runs;
 /// </remarks>
 internal sealed class RunAdmission(
     Database database, AgentStore agents, RunLog log, RunHost host, RunContexts contexts, RunPlanner planner,
-    CreditLedger ledger, CreditOptions credits, IdGenerator ids, TimeProvider time)
+    CreditLedger ledger, CreditOptions credits, IdGenerator ids, TimeProvider time, Failpoints failpoints)
 {
     private const int QueuedMax = 10;
     private const int TriesMax = 20;
@@ -50,6 +50,7 @@ internal sealed class RunAdmission(
     private async Task<Admission?> TryAsync(StartRun start, bool isFirstTry)
     {
         var look = (isFirstTry ? LookBack(start) : null) ?? database.Read(session => Look(session, start));
+        failpoints.Hit(Failpoints.AdmitLooked);
         if (look.Replay is { } replay)
         {
             return replay;
@@ -90,6 +91,7 @@ internal sealed class RunAdmission(
         Admission? other;
         try
         {
+            failpoints.Hit(Failpoints.AdmitBeforeCommit);
             other = await database.WriteAsync(session => Commit(session, start, look, run, events, call));
         }
         catch
@@ -104,9 +106,18 @@ internal sealed class RunAdmission(
             return other.IsReplay ? other : null;
         }
 
-        run.Publish(events);
-        run.Turn.Release();
-        host.Take(run, context, call);
+        try
+        {
+            failpoints.Hit(Failpoints.AdmitCommitted);
+            run.Publish(events);
+            failpoints.Hit(Failpoints.AdmitPublished);
+        }
+        finally
+        {
+            run.Turn.Release(); // The run is there, whatever befalls this request; somebody must own it.
+            host.Take(run, context, call);
+        }
+
         return new Admission(run.RunId, run, IsReplay: false);
     }
 
@@ -172,6 +183,7 @@ internal sealed class RunAdmission(
             RunStore.InsertRecord(session, scope, run.RunId, run.State.CreatedAt);
         }
 
+        failpoints.Hit(Failpoints.AdmitInCommit);
         return null;
     }
 

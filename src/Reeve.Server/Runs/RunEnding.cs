@@ -12,7 +12,8 @@ namespace Reeve.Server.Runs;
 /// Ends model calls and runs: the events, the ledger, the usage row, the receipt and the run's row in one transaction.
 /// </summary>
 internal sealed class RunEnding(
-    RunLog log, CreditLedger ledger, CreditOptions credits, ReceiptSigner signer, ModelCatalog catalog)
+    RunLog log, CreditLedger ledger, CreditOptions credits, ReceiptSigner signer, ModelCatalog catalog,
+    Failpoints failpoints)
 {
     /// <summary>
     /// Writes <paramref name="before"/>, the end of the open call if there is one, and <paramref name="after"/>; a
@@ -59,6 +60,7 @@ internal sealed class RunEnding(
         var events = log.Seal(run, data);
         run.Advance(events);
         var receipt = events[^1].IsTerminal ? Sign(run, events[^1]) : null;
+        failpoints.Hit(Failpoints.EndSigned);
         var outcome = events[^1].IsTerminal ? RunStore.Outcome(run.State) : "";
         await log.WriteAsync(run, events, session =>
         {
@@ -74,7 +76,10 @@ internal sealed class RunEnding(
                 ReceiptStore.Insert(session, run.Head.Tenant, run.State.Admitted.ReceiptId, run.RunId, receipt,
                     events[^1].At);
             }
+
+            failpoints.Hit(Failpoints.EndInCommit);
         });
+        failpoints.Hit(Failpoints.EndCommitted);
     }
 
     // Only the transaction knows what the balance still covers, so here it decides what the event says.

@@ -35,6 +35,7 @@ internal static class RunEventCodec
     {
         Add("run.admitted", Json.RunAdmitted);
         Add("run.begun", Json.RunBegun);
+        Add("run.released", Json.RunReleased);
         Add("run.recovered", Json.RunRecovered);
         Add("context.trimmed", Json.ContextTrimmed);
         Add("sources.found", Json.SourcesFound);
@@ -111,6 +112,7 @@ internal static class RunEventCodec
 
 [JsonSerializable(typeof(RunAdmitted))]
 [JsonSerializable(typeof(RunBegun))]
+[JsonSerializable(typeof(RunReleased))]
 [JsonSerializable(typeof(RunRecovered))]
 [JsonSerializable(typeof(ContextTrimmed))]
 [JsonSerializable(typeof(SourcesFound))]

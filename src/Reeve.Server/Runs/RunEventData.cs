@@ -47,7 +47,10 @@ internal sealed record RunAdmitted : RunEventData
 /// <summary>A queued run's turn came.</summary>
 internal sealed record RunBegun : RunEventData;
 
-/// <summary>Another owner took the run over after a crash or a fault.</summary>
+/// <summary>The owner let the run go because its server stops; whoever takes it over mends no crash.</summary>
+internal sealed record RunReleased : RunEventData;
+
+/// <summary>Another owner took the run over: after a crash or a fault, or after it was let go.</summary>
 internal sealed record RunRecovered : RunEventData;
 
 /// <summary>Whole turns of history were left out so that the prompt fits the model.</summary>

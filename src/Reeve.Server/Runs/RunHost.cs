@@ -11,7 +11,8 @@ namespace Reeve.Server.Runs;
 /// </summary>
 internal sealed partial class RunHost(
     Database database, RunLog log, RunLoop loop, RunContexts contexts, RunRecovery recovery,
-    IHostApplicationLifetime lifetime, TimeProvider time, ILogger<RunHost> logger) : IHostedService
+    IHostApplicationLifetime lifetime, TimeProvider time, Failpoints failpoints, ILogger<RunHost> logger)
+    : IHostedService
 {
     private static readonly TimeSpan RecoveryPause = TimeSpan.FromSeconds(1);
 
@@ -45,6 +46,7 @@ internal sealed partial class RunHost(
         }
 
         await Task.WhenAll(_loops.Values).WaitAsync(cancellationToken);
+        failpoints.Hit(Failpoints.StopReleased);
     }
 
     /// <summary>Takes over what admission let in: runs it, or lets it wait for its turn.</summary>
@@ -52,7 +54,7 @@ internal sealed partial class RunHost(
     {
         if (plan is null)
         {
-            _ = Task.Run(() => StartNextAsync(run.Head));
+            _ = Start(() => StartNextAsync(run.Head));
         }
         else
         {
@@ -73,10 +75,12 @@ internal sealed partial class RunHost(
             return false;
         }
 
+        failpoints.Hit(Failpoints.CancelRequested);
         await run.Turn.WaitAsync(cancellationToken);
         try
         {
             run.RequestCancel();
+            failpoints.Hit(Failpoints.CancelSignalled);
             if (run.State.Status == RunStatuses.Queued && !run.IsBroken)
             {
                 await loop.EndQueuedAsync(run);
@@ -97,7 +101,7 @@ internal sealed partial class RunHost(
             cancellationToken, lifetime.ApplicationStopping);
         try
         {
-            await run.Ended.WaitAsync(leaving.Token);
+            await run.EndAsync().WaitAsync(leaving.Token);
         }
         catch (OperationCanceledException) when (IsStopping)
         {
@@ -136,15 +140,19 @@ internal sealed partial class RunHost(
         // Who waits for the whole answer has nothing else to do until the provider is asked; a reader of a stream has.
         var task = plan is { Route.Model.IsBuiltIn: false } && run.State.Admitted.Options.Whole
             ? OwnAsync(run, context, plan, takeOver)
-            : Task.Run(() => OwnAsync(run, context, plan, takeOver));
+            : Start(() => OwnAsync(run, context, plan, takeOver));
         _loops[run] = task;
         if (IsStopping)
         {
             run.Stop(); // It came while the others were being stopped.
         }
 
-        _ = task.ContinueWith(_ => _loops.TryRemove(KeyValuePair.Create(run, task)), TaskScheduler.Default);
+        _ = task.ContinueWith(_ => _loops.TryRemove(KeyValuePair.Create(run, task)), TaskScheduler.Current);
     }
+
+    /// <summary>As Task.Run, on the scheduler that the caller runs on: the thread pool's in a server.</summary>
+    private static Task Start(Func<Task> work) => Task.Factory.StartNew(
+        work, CancellationToken.None, TaskCreationOptions.DenyChildAttach, TaskScheduler.Current).Unwrap();
 
     private async Task OwnAsync(LiveRun run, RunContext? context, PlannedCall? plan, bool takeOver)
     {
@@ -182,17 +190,37 @@ internal sealed partial class RunHost(
 
             if (run.IsStopped && (run.IsBroken || !run.IsCancelRequested))
             {
+                await ReleaseAsync(run);
                 return; // The next start takes it over.
             }
 
             if (run.State.IsTerminal && !run.IsBroken)
             {
                 log.Forget(run);
+                failpoints.Hit(Failpoints.HostEnded);
                 await StartNextAsync(run.Head);
                 return;
             }
 
             takeOver = true;
+        }
+    }
+
+    /// <summary>Lets go of a run at a clean stop, so that its next owner does not take it for a crash.</summary>
+    private async Task ReleaseAsync(LiveRun run)
+    {
+        if (run.IsBroken || run.State.Status != RunStatuses.Running)
+        {
+            return;
+        }
+
+        try
+        {
+            await log.AppendAsync(run, [new RunReleased()]);
+        }
+        catch (Exception error) when (error is StorageException or StaleOwnerException)
+        {
+            LogFault(error, run.RunId);
         }
     }
 
@@ -205,7 +233,9 @@ internal sealed partial class RunHost(
                 await recovery.ClaimAsync(run);
                 return;
             }
-            catch (StorageException error)
+#pragma warning disable CA1031 // Somebody must own the run; whatever it was, it is tried again.
+            catch (Exception error)
+#pragma warning restore CA1031
             {
                 LogFault(error, run.RunId);
                 await Task.Delay(RecoveryPause, time, CancellationToken.None);
@@ -225,7 +255,9 @@ internal sealed partial class RunHost(
                 await StartNextOnceAsync(ended);
                 return;
             }
-            catch (StorageException error)
+#pragma warning disable CA1031 // The waiting runs have nobody else who would give them their turn.
+            catch (Exception error)
+#pragma warning restore CA1031
             {
                 LogFault(error, ended.RunId);
                 await Task.Delay(RecoveryPause, time, CancellationToken.None);
@@ -283,10 +315,12 @@ internal sealed partial class RunHost(
                 return false;
             }
 
+            failpoints.Hit(Failpoints.HostTurnBegun);
             StartOwning(run, context, plan);
             return true;
         }
-        catch (Exception error) when (error is StorageException or StaleOwnerException)
+        catch (Exception error) when (error is StorageException or StaleOwnerException
+            || run.IsBroken || run.State.Status != RunStatuses.Queued)
         {
             LogFault(error, run.RunId);
             StartOwning(run, takeOver: true);

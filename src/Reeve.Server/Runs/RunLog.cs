@@ -8,7 +8,7 @@ namespace Reeve.Server.Runs;
 /// The append-only log of all runs. Appends go through the one writer (group commit) and are fenced by the run's epoch;
 /// nobody sees an event before it is durable.
 /// </summary>
-internal sealed class RunLog(Database database, TimeProvider time)
+internal sealed class RunLog(Database database, TimeProvider time, Failpoints failpoints)
 {
     internal const int PageEvents = 500;
 
@@ -41,7 +41,7 @@ internal sealed class RunLog(Database database, TimeProvider time)
     /// <summary>Writes events that were sealed, and that the state has, already.</summary>
     internal Task WriteAsync(LiveRun run, IReadOnlyList<RunEvent> events, Action<DbSession>? alongside)
     {
-        var write = new Append(run, events, alongside, null);
+        var write = new Append(failpoints, run, events, alongside, null);
         database.Enqueue(write);
         return write.Task;
     }
@@ -53,7 +53,7 @@ internal sealed class RunLog(Database database, TimeProvider time)
     internal async Task AppendAsync(LiveRun run, Func<DbSession, DateTimeOffset, IReadOnlyList<RunEventData>> decide)
     {
         var at = Timestamp(run);
-        var write = new Append(run, [], null, session => Seal(run, decide(session, at), at));
+        var write = new Append(failpoints, run, [], null, session => Seal(run, decide(session, at), at));
         database.Enqueue(write);
         await write.Task;
         run.Advance(write.Events);
@@ -128,6 +128,7 @@ internal sealed class RunLog(Database database, TimeProvider time)
     }
 
     private sealed class Append(
+        Failpoints failpoints,
         LiveRun run,
         IReadOnlyList<RunEvent> events,
         Action<DbSession>? alongside,
@@ -153,11 +154,13 @@ internal sealed class RunLog(Database database, TimeProvider time)
 
             Insert(session, run, Events);
             alongside?.Invoke(session);
+            failpoints.Hit(Failpoints.LogInserted);
         }
 
         internal override void Committed()
         {
             run.Publish(Events);
+            failpoints.Hit(Failpoints.LogPublished);
             _done.SetResult();
         }
 

@@ -30,7 +30,8 @@ namespace Reeve.Server.Runs;
 /// </remarks>
 internal sealed partial class RunLoop(
     Database database, RunLog log, RunEnding ending, RunPlanner planner, CreditLedger ledger, RunContexts contexts,
-    Retriever retriever, ToolStep tools, ProviderHealth health, TimeProvider time, ILogger<RunLoop> logger)
+    Retriever retriever, ToolStep tools, ProviderHealth health, TimeProvider time, Failpoints failpoints,
+    ILogger<RunLoop> logger)
 {
     /// <summary>What a caller is told to wait when the provider said nothing.</summary>
     private const int RetryAfterSeconds = 5;
@@ -43,6 +44,7 @@ internal sealed partial class RunLoop(
             return;
         }
 
+        failpoints.Hit(Failpoints.LoopBegun);
         using var deadline = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(run.Cancellation, deadline.Token);
         try
@@ -125,6 +127,7 @@ internal sealed partial class RunLoop(
         if (context.Chunks is null)
         {
             await RetrieveAsync(run, context);
+            failpoints.Hit(Failpoints.LoopRetrieved);
         }
 
         if (run.State.SchemaRetried)
@@ -174,6 +177,7 @@ internal sealed partial class RunLoop(
         await ending.WriteAsync(run, [], new CallEnd("abandoned", 0, 0));
         var next = PlanCall(run, context, run.State.FailedModels);
         await HoldAsync(run, next);
+        failpoints.Hit(Failpoints.LoopHeld);
         return next;
     }
 
@@ -223,7 +227,8 @@ internal sealed partial class RunLoop(
         }
 
         cancellationToken.ThrowIfCancellationRequested(); // Nothing left yet, so nothing is owed.
-        var call = new ModelCall(log, run, context, plan, time);
+        failpoints.Hit(Failpoints.LoopAsked);
+        var call = new ModelCall(log, run, context, plan, time, failpoints);
         var options = Options(context, plan);
         var begun = time.GetTimestamp();
         try
@@ -293,6 +298,7 @@ internal sealed partial class RunLoop(
     private async Task FinishCallAsync(
         LiveRun run, RunContext context, PlannedCall plan, ModelCall call, Prompt prompt)
     {
+        failpoints.Hit(Failpoints.LoopAnswered);
         var end = Reported(call, prompt);
         if (call.ToolCalls.Count + run.State.ToolCalls.Count > Limits(context).MaxToolCalls)
         {
@@ -309,6 +315,8 @@ internal sealed partial class RunLoop(
             var finished = new ModelCallEnd(end.FinishReason, plan.CutByCredits);
             await ending.WriteAsync(run, call.Unwritten, end, Conclude(run, context, finished, call.Text));
         }
+
+        failpoints.Hit(Failpoints.LoopCallEnded);
     }
 
     /// <summary>What follows from an answer: the run's end, or one more try where it does not fit the schema.</summary>

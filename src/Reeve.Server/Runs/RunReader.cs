@@ -96,5 +96,5 @@ internal sealed class RunFeed(RunLog log, TenantContext tenant, string runId, Li
     /// <summary>
     /// Completes when <see cref="Next"/> has more. An ended run has no more; its feed must not be waited on.
     /// </summary>
-    internal Task WaitAsync() => live?.ChangedAsync(_seq) ?? Never;
+    internal async Task WaitAsync() => await (live?.ChangedAsync(_seq) ?? Never);
 }

@@ -16,12 +16,13 @@ namespace Reeve.Server.Runs;
 /// mend    an interrupted model call ends as interrupted, its cost the operator's; its text is dropped by
 ///         output.reset, and what finished steps said is said again. A tool call with an intent and no result
 ///         is left to the loop, which makes it again when the tool allows that
-/// end     cancelled when somebody had asked for it; failed (poisoned) after the third attempt
+/// end     cancelled when somebody had asked for it; failed (poisoned) after the third attempt in a row that
+///         got no further
 /// </code>
 /// </remarks>
 internal sealed partial class RunRecovery(
     Database database, RunLog log, RunEnding ending, CreditOptions credits, PayerBudgets budgets,
-    ILogger<RunRecovery> logger)
+    Failpoints failpoints, ILogger<RunRecovery> logger)
 {
     internal const int AttemptsMax = 3;
 
@@ -67,6 +68,7 @@ internal sealed partial class RunRecovery(
     internal async Task ClaimAsync(LiveRun run)
     {
         var epoch = await database.WriteAsync(session => RunStore.Claim(session, run.RunId));
+        failpoints.Hit(Failpoints.RecoverClaimed);
         var events = ReadAll(run.Head);
         var state = new RunState(run.RunId, credits);
         foreach (var entry in events)
@@ -83,6 +85,8 @@ internal sealed partial class RunRecovery(
         {
             await EndAsync(run, new RunCancelled());
         }
+
+        failpoints.Hit(Failpoints.RecoverMended);
     }
 
     private async Task MendAsync(LiveRun run)

@@ -76,7 +76,11 @@ internal sealed class RunState(string runId, CreditOptions credits)
 
     internal int CallCount { get; private set; }
 
+    /// <summary>How often in a row an owner was lost since the run last finished a step.</summary>
     internal int RecoveryCount { get; private set; }
+
+    /// <summary>True while the run waits for its next owner after a clean stop.</summary>
+    internal bool IsReleased { get; private set; }
 
     internal HashSet<string> FailedModels { get; } = new(StringComparer.Ordinal);
 
@@ -125,8 +129,12 @@ internal sealed class RunState(string runId, CreditOptions credits)
             case RunBegun:
                 Begin(entry.At);
                 break;
+            case RunReleased:
+                IsReleased = true;
+                break;
             case RunRecovered:
-                RecoveryCount++;
+                RecoveryCount += IsReleased ? 0 : 1;
+                IsReleased = false;
                 break;
             case SourcesFound found:
                 Sources = found.Sources;
@@ -161,6 +169,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
                 break;
             case ToolCallFinished finished:
                 Find(finished.Id).Finish(finished.Result, finished.IsError);
+                RecoveryCount = 0;
                 break;
             default:
                 End(entry);
@@ -185,6 +194,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
         {
             _steps.Add(new RunStep(OpenText, [.. finished.ToolCalls.Select(call => new RunToolCall(call))]));
             _stepText = null;
+            RecoveryCount = 0;
             IsAnswered = finished.ToolCalls.Count == 0;
             NewestEnd = new ModelCallEnd(finished.FinishReason, NewestCall!.CutByCredits);
         }

@@ -9,7 +9,7 @@ using Reeve.Server.Tools;
 namespace Reeve.Server.Runs;
 
 /// <summary>Makes one tool call: intent, call, result, each durable before the next.</summary>
-internal sealed class ToolStep(RunLog log)
+internal sealed class ToolStep(RunLog log, Failpoints failpoints)
 {
     private const int ResultBytesMax = 64 * 1024;
 
@@ -29,7 +29,9 @@ internal sealed class ToolStep(RunLog log)
             ]);
         }
 
+        failpoints.Hit(Failpoints.LoopToolIntended);
         var result = await InvokeAsync(run, context, call, cancellationToken);
+        failpoints.Hit(Failpoints.LoopToolEffect);
         await RaiseClassAsync(run, [result.PrivacyClass]);
         var events = new List<RunEventData>
         {
@@ -41,6 +43,7 @@ internal sealed class ToolStep(RunLog log)
         }
 
         await log.AppendAsync(run, events);
+        failpoints.Hit(Failpoints.LoopToolFinished);
     }
 
     /// <summary>The run's class rises to what was read; nothing lowers it.</summary>

@@ -26,9 +26,11 @@ internal sealed partial class Database : IDisposable
     private readonly Thread _thread;
     private readonly object _gate = new();
     private readonly ILogger<Database> _logger;
+    private readonly Failpoints _failpoints;
     private readonly ManualResetEventSlim _checkpointWanted = new();
     private readonly Thread _checkpointer;
     private List<DbWrite> _queue = [];
+    private List<DbWrite> _batch = [];
     private volatile bool _stopping;
     private long _writesAtCheckpoint;
 
@@ -40,11 +42,17 @@ internal sealed partial class Database : IDisposable
         _ = raw.sqlite3_config(raw.SQLITE_CONFIG_MEMSTATUS, 0);
     }
 
-    internal Database(string path, ILogger<Database> logger)
+    /// <param name="path">The file.</param>
+    /// <param name="logger">Hears of writes that failed.</param>
+    /// <param name="failpoints">Where tests break in; none when left out.</param>
+    /// <param name="vfs">The name of SQLite's file system; its own for the platform when left out.</param>
+    internal Database(
+        string path, ILogger<Database> logger, Failpoints? failpoints = null, string? vfs = null)
     {
         _logger = logger;
+        _failpoints = failpoints ?? Failpoints.Off;
         _walPath = path + "-wal";
-        _connectionString = ConnectionString(path);
+        _connectionString = ConnectionString(path, vfs);
         _writer = new DbSession(Open("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; "
             + "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"));
         _thread = new Thread(WriteLoop) { IsBackground = true, Name = "reeve-writer" };
@@ -173,11 +181,12 @@ internal sealed partial class Database : IDisposable
         _checkpointWanted.Dispose();
     }
 
-    private static string ConnectionString(string path) => new SqliteConnectionStringBuilder
+    private static string ConnectionString(string path, string? vfs = null) => new SqliteConnectionStringBuilder
     {
         DataSource = path,
         Pooling = false,
         DefaultTimeout = 30,
+        Vfs = vfs,
     }.ToString();
 
     private SqliteConnection Open(string pragmas) => Open(_connectionString, pragmas);
@@ -197,32 +206,49 @@ internal sealed partial class Database : IDisposable
 
     private void WriteLoop()
     {
-        var batch = new List<DbWrite>();
-        while (true)
+        while (WaitForWork())
         {
-            lock (_gate)
-            {
-                while (_queue.Count == 0)
-                {
-                    if (_stopping)
-                    {
-                        return;
-                    }
+            CommitQueued();
+        }
+    }
 
-                    Monitor.Wait(_gate);
+    /// <summary>False: the server stops and nothing is queued any more.</summary>
+    private bool WaitForWork()
+    {
+        lock (_gate)
+        {
+            while (_queue.Count == 0)
+            {
+                if (_stopping)
+                {
+                    return false;
                 }
 
-                (batch, _queue) = (_queue, batch);
+                Monitor.Wait(_gate);
             }
 
-            for (var start = 0; start < batch.Count; start += BatchMax)
-            {
-                Commit(batch.GetRange(start, Math.Min(BatchMax, batch.Count - start)));
-            }
-
-            batch.Clear();
-            WatchWal();
+            return true;
         }
+    }
+
+    /// <summary>
+    /// Commits all that is queued: the turn of the writer, which its thread takes, or who runs the server without
+    /// threads of its own.
+    /// </summary>
+    internal void CommitQueued()
+    {
+        lock (_gate)
+        {
+            (_batch, _queue) = (_queue, _batch);
+        }
+
+        for (var start = 0; start < _batch.Count; start += BatchMax)
+        {
+            Commit(_batch.GetRange(start, Math.Min(BatchMax, _batch.Count - start)));
+        }
+
+        _batch.Clear();
+        WatchWal();
     }
 
     private void Commit(List<DbWrite> batch)
@@ -231,6 +257,7 @@ internal sealed partial class Database : IDisposable
         try
         {
             _writer.BeginImmediate();
+            _failpoints.Hit(Failpoints.StorageBegun);
             foreach (var write in batch)
             {
                 var before = _writer.WriteCount;
@@ -244,6 +271,7 @@ internal sealed partial class Database : IDisposable
                 }
             }
 
+            _failpoints.Hit(Failpoints.StorageBeforeCommit);
             _writer.Commit();
             CommitCount++;
             TakesWrites = true;
@@ -273,6 +301,7 @@ internal sealed partial class Database : IDisposable
             return;
         }
 
+        _failpoints.Hit(Failpoints.StorageCommitted);
         foreach (var (write, error) in failed)
         {
             write.Failed(error);
@@ -282,6 +311,7 @@ internal sealed partial class Database : IDisposable
         foreach (var write in batch)
         {
             write.Committed();
+            _failpoints.Hit(Failpoints.StorageToldSome);
         }
     }
 
@@ -326,7 +356,9 @@ internal sealed partial class Database : IDisposable
             _checkpointWanted.Reset();
             try
             {
+                _failpoints.Hit(Failpoints.StorageBeforeCheckpoint);
                 session.Single("PRAGMA wal_checkpoint(PASSIVE)", static row => row.GetInt64(0));
+                _failpoints.Hit(Failpoints.StorageCheckpointed);
             }
             catch (SqliteException error)
             {

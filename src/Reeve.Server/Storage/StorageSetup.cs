@@ -23,7 +23,8 @@ internal static class StorageSetup
                 dataExists: File.Exists(folder.DatabasePath));
         });
         services.AddSingleton(static provider => new Database(
-            provider.GetRequiredService<DataFolder>().DatabasePath, provider.GetRequiredService<ILogger<Database>>()));
+            provider.GetRequiredService<DataFolder>().DatabasePath, provider.GetRequiredService<ILogger<Database>>(),
+            provider.GetRequiredService<Failpoints>()));
     }
 
     /// <summary>Locks the data folder, checks it, brings its schema up to date and starts the writer.</summary>
