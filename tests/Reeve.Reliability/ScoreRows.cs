@@ -1,3 +1,5 @@
+using Reeve.Reliability.Simulation;
+
 namespace Reeve.Reliability;
 
 /// <summary>Every line of the scoreboard, in its order. A new harness adds its line here.</summary>
@@ -5,6 +7,7 @@ internal static class ScoreRows
 {
     internal static readonly IReadOnlyList<ScoreRow> All =
     [
+        new("R1", "simulated histories: crashes, power cuts, pauses, disk faults", SimHarness.RunAsync),
         new("R3", "kills with PostgreSQL and three nodes", null) { NotYet = "a second store; KillHarness takes it" },
         new("R8", "failover between nodes", null) { NotYet = "several nodes; Simulation gets a node count" },
         new("R9", "doubled tool effects of paused owners", null) { NotYet = "several nodes; Simulation counts effects" },

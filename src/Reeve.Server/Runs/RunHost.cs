@@ -40,7 +40,7 @@ internal sealed partial class RunHost(
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        foreach (var run in _loops.Keys)
+        foreach (var run in _loops.Keys.OrderBy(static one => one.RunId, StringComparer.Ordinal))
         {
             run.Stop();
         }

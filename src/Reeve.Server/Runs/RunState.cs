@@ -166,6 +166,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
                 break;
             case ToolCallStarted started:
                 _toolCalls.Add(Find(started.Id));
+                _toolCalls[^1].IsIdempotent = started.Idempotent;
                 break;
             case ToolCallFinished finished:
                 Find(finished.Id).Finish(finished.Result, finished.IsError);
@@ -241,6 +242,9 @@ internal sealed class RunToolCall(RequestedToolCall request)
     internal string Action => request.Action;
 
     internal JsonElement Params => request.Params;
+
+    /// <summary>What the tool promised when the call was made: that it may be made again.</summary>
+    internal bool IsIdempotent { get; set; }
 
     internal bool IsFinished { get; private set; }
 

@@ -13,18 +13,30 @@ internal sealed class ToolStep(RunLog log, Failpoints failpoints)
 {
     private const int ResultBytesMax = 64 * 1024;
 
+    private static readonly JsonElement OutcomeUnknown = ToolErrors.Of(
+        "The server stopped while this call was made. Nobody knows whether it took effect, so it was not made again.")
+        .Result;
+
     internal async Task CallAsync(
         LiveRun run, RunContext context, RunToolCall call, CancellationToken cancellationToken)
     {
-        // After a crash the intent may stand in the log already; the built-in tools can be called again.
-        if (run.State.ToolCalls.All(started => started.Id != call.Id))
+        // After a crash the intent may stand in the log already: the call may have been made, or not.
+        if (run.State.ToolCalls.Any(started => started.Id == call.Id))
+        {
+            if (!call.IsIdempotent)
+            {
+                await log.AppendAsync(run, [new ToolCallFinished(call.Id, call.Tool, OutcomeUnknown, IsError: true)]);
+                return;
+            }
+        }
+        else
         {
             await log.AppendAsync(run,
             [
                 new ToolCallStarted(call.Id, call.Tool, call.Action, call.Params)
                 {
                     ParamsSha256 = Convert.ToHexStringLower(SHA256.HashData(Canonical(call.Params))),
-                    Idempotent = true,
+                    Idempotent = Function(context, call)?.Idempotent ?? true,
                 },
             ]);
         }
@@ -60,9 +72,7 @@ internal sealed class ToolStep(RunLog log, Failpoints failpoints)
     private static async Task<ToolResult> InvokeAsync(
         LiveRun run, RunContext context, RunToolCall call, CancellationToken cancellationToken)
     {
-        var function = context.Tools.Functions.FirstOrDefault(
-            known => known.Tool == call.Tool && known.Action == call.Action);
-        if (function is null)
+        if (Function(context, call) is not { } function)
         {
             return new ToolResult(
                 JsonSerializer.SerializeToElement("There is no such tool.", RunEventCodec.Json.String), IsError: true);
@@ -71,6 +81,9 @@ internal sealed class ToolStep(RunLog log, Failpoints failpoints)
         return await function.Builtin.InvokeAsync(call.Action, call.Params, new ToolCallContext(
             run.Head.Tenant, context.Agent.AgentId, run.RunId, call.Id, run.State.PrivacyClass), cancellationToken);
     }
+
+    private static ToolFunction? Function(RunContext context, RunToolCall call) =>
+        context.Tools.Functions.FirstOrDefault(known => known.Tool == call.Tool && known.Action == call.Action);
 
     // A model may write a number that no double holds; such arguments are hashed as they stand.
     private static byte[] Canonical(JsonElement arguments) => RequestObject.IsFinite(arguments)

@@ -231,6 +231,18 @@ internal sealed partial class Database : IDisposable
         }
     }
 
+    /// <summary>True when the writer has something to do.</summary>
+    internal bool HasQueued
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _queue.Count > 0;
+            }
+        }
+    }
+
     /// <summary>
     /// Commits all that is queued: the turn of the writer, which its thread takes, or who runs the server without
     /// threads of its own.

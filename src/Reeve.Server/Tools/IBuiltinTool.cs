@@ -5,7 +5,13 @@ using Reeve.Server.Storage;
 namespace Reeve.Server.Tools;
 
 /// <summary>One action of a tool as a model sees it; <c>Parameters</c> is a JSON Schema object.</summary>
-internal sealed record ToolAction(string Name, string Description, JsonElement Parameters);
+internal sealed record ToolAction(string Name, string Description, JsonElement Parameters)
+{
+    /// <summary>
+    /// True: a call that a crash interrupted is made again. False: nobody knows what became of it, and it is not.
+    /// </summary>
+    internal bool IsIdempotent { get; init; } = true;
+}
 
 /// <summary>What a tool may know of the run that calls it.</summary>
 internal sealed record ToolCallContext(
@@ -25,9 +31,7 @@ internal sealed record ToolResult(JsonElement Result, bool IsError)
 internal sealed record SourceRef(
     string DocumentId, string ChunkId, double Score, string Name, int? Page, int Start, int End);
 
-/// <summary>
-/// A tool that is part of the server. All of them are idempotent: a call can be repeated after a crash.
-/// </summary>
+/// <summary>A tool that is part of the server.</summary>
 internal interface IBuiltinTool
 {
     string Name { get; }

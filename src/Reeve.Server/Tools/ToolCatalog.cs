@@ -172,7 +172,7 @@ internal sealed class ToolCatalog(IEnumerable<IBuiltinTool> builtins)
                 Name = name,
                 Tool = tool.Name,
                 Action = action.Name,
-                Idempotent = true,
+                Idempotent = action.IsIdempotent,
                 Builtin = builtin,
                 Declaration = AIFunctionFactory.CreateDeclaration(
                     name, choice?.Description ?? action.Description, action.Parameters),

@@ -1,0 +1,45 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+
+namespace Reeve.Reliability.Simulation;
+
+/// <summary>R1: histories from seeds, two at a time, each checked at its end.</summary>
+internal static class SimHarness
+{
+    /// <summary>Prints every turn of one history and what was wrong at its end; 0: nothing.</summary>
+    internal static int Replay(ulong seed)
+    {
+        var result = SimWorld.Run(seed, traced: true);
+        Console.Write(result.Trace);
+        foreach (var problem in result.Problems)
+        {
+            Console.WriteLine(problem);
+        }
+
+        return result.Problems.Count == 0 ? 0 : 1;
+    }
+
+    internal static Task<Score> RunAsync(Trial trial)
+    {
+        var count = trial.Count(test: 150, ci: 2_000, bench: 100_000);
+        var problems = new ConcurrentQueue<string>();
+        var (crashes, runs, done) = (0L, 0L, 0L);
+        Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
+        {
+            var result = SimWorld.Run(trial.Seed * 1_000_000 + (ulong)index);
+            Interlocked.Add(ref crashes, result.Crashes);
+            Interlocked.Add(ref runs, result.Runs);
+            foreach (var problem in result.Problems)
+            {
+                problems.Enqueue(problem);
+            }
+
+            if (Interlocked.Increment(ref done) % 1_000 == 0)
+            {
+                trial.Log($"{done} histories, {problems.Count} violations");
+            }
+        });
+        return Task.FromResult(new Score(count, string.Create(CultureInfo.InvariantCulture,
+            $"{crashes:N0} crashes, {runs:N0} runs asked for"), [.. problems]));
+    }
+}
