@@ -41,7 +41,10 @@ internal sealed class LiveRun : IDisposable
 
     internal byte[] LastHash { get; private set; }
 
-    /// <summary>Set on the writer's thread when an append was lost: nothing after it may be written.</summary>
+    /// <summary>
+    /// Set when an append was lost, or an error came between sealing events and queueing them: nothing more may be
+    /// written before the log was read again.
+    /// </summary>
     internal bool IsBroken { get; set; }
 
     /// <summary>

@@ -76,6 +76,40 @@ internal sealed partial class SimClient(SimWorld world, int number)
         }
     }
 
+    /// <summary>Holds what was seen of a run against what the server says now that all is over.</summary>
+    internal async Task AuditAsync(SimRun run)
+    {
+        if (run.RunId is not { } runId)
+        {
+            return;
+        }
+
+        if (run.Frames.Length > 0)
+        {
+            var replay = await SendAsync(run.Events(null), mayLeave: false);
+            var frames = string.Concat(Frames(replay.Text));
+            if (!frames.StartsWith(run.Frames, StringComparison.Ordinal))
+            {
+                world.Complain($"{runId}: what its stream said before is not what it says now (I4)");
+            }
+
+            if (run.IsEnded && frames != run.Frames)
+            {
+                world.Complain($"{runId}: its stream ended for a client that had not seen all of it (I4)");
+            }
+        }
+
+        if (run is { Answer: { } body, Request.IdempotencyKey: not null })
+        {
+            var again = await SendAsync(run.Request, mayLeave: false);
+            if (again.Text != body || !again.IsReplayed)
+            {
+                world.Complain($"{runId}: the same request with the same key is answered otherwise "
+                    + $"({again.Status} {again.Text}) (I4)");
+            }
+        }
+    }
+
     /// <summary>Whole frames of an event stream; what a broken connection left of the last one is dropped.</summary>
     internal static IEnumerable<string> Frames(string text)
     {
@@ -210,7 +244,6 @@ internal sealed partial class SimClient(SimWorld world, int number)
 
     private static void Take(SimRun run, string text)
     {
-        // A retry with the key begins at the first frame again; what was seen before must not be taken twice.
         foreach (var frame in Frames(text))
         {
             if (!frame.StartsWith("id: ", StringComparison.Ordinal))

@@ -19,6 +19,22 @@ internal static class SimHarness
         return result.Problems.Count == 0 ? 0 : 1;
     }
 
+    /// <summary>Plays histories until one of them is red, and prints what was wrong; 0: none was.</summary>
+    internal static int PlayUntilRed(ulong first, int count)
+    {
+        for (var seed = first; seed < first + (ulong)count; seed++)
+        {
+            var result = SimWorld.Run(seed);
+            if (result.Problems.Count > 0)
+            {
+                Console.WriteLine(string.Join('\n', result.Problems));
+                return 1;
+            }
+        }
+
+        return 0;
+    }
+
     internal static Task<Score> RunAsync(Trial trial)
     {
         var count = trial.Count(test: 150, ci: 2_000, bench: 100_000);

@@ -202,7 +202,15 @@ internal sealed class SimWorld : IDisposable
             Turn();
         }
 
-        Check(clients);
+        // At the end every client reads again what it was told, and asks again what it asked with a key.
+        var audits = Runs.Select((run, number) => _clients.Start(() => new SimClient(this, number).AuditAsync(run)))
+            .ToList();
+        for (var turn = 0; turn < CalmTurnsMax && !IsQuiet(audits); turn++)
+        {
+            Turn();
+        }
+
+        Check([.. clients, .. audits]);
     }
 
     /// <summary>When the next process dies, and where: most live for a while, some fall over at the start.</summary>

@@ -1,0 +1,145 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace Reeve.Reliability.Simulation;
+
+/// <summary>A wilful bug: a place in the server's source, what stands there, and what stands there instead.</summary>
+internal sealed record PlantedBug(string Name, string What, string Invariant, string File, string Sound, string Broken);
+
+/// <summary>
+/// The server built once more from its source with wilful bugs in it, one of which a variable switches on: what shows
+/// that the simulator would see such a bug.
+/// </summary>
+internal sealed class PlantedBugs : IDisposable
+{
+    private const string Variable = "REEVE_PLANTED_BUG";
+
+    internal static readonly IReadOnlyList<PlantedBug> All =
+    [
+        new("settle_twice", "a call is charged twice", "I5", "Credits/CreditLedger.cs",
+            "                closing.Hold - due, closing.Hold, payer.AccountId, payer.Mode)!.Value;",
+            "                closing.Hold - (@settle_twice@ ? 2 * due : due), closing.Hold, payer.AccountId, "
+            + "payer.Mode)!.Value;"),
+        new("leak_hold", "a cancelled call keeps its hold", "I6", "Runs/RunEnding.cs",
+            "        if (end is not null && run.State.OpenCall is { } open)",
+            "        if (@leak_hold@ && (end?.Outcome == \"cancelled\" || after.Any(one => one is RunCancelled)))\n"
+            + "        {\n            end = null;\n        }\n\n"
+            + "        if (end is not null && run.State.OpenCall is { } open)"),
+        new("skip_epoch", "an owner that lost the run still writes", "I9", "Runs/RunLog.cs",
+            "            \"SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 AND finished_at IS NULL\", run.RunId, run.Epoch))",
+            "            @skip_epoch@ ? \"SELECT 1 FROM runs WHERE id = $1 AND $2 > 0\"\n"
+            + "            : \"SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 AND finished_at IS NULL\", "
+            + "run.RunId, run.Epoch))"),
+        new("send_early", "events are sent before they are durable", "I4", "Runs/RunLog.cs",
+            "        var write = new Append(failpoints, run, events, alongside, null);",
+            "        if (@send_early@)\n        {\n            run.Publish(events);\n        }\n\n"
+            + "        var write = new Append(failpoints, run, events, alongside, null);"),
+        new("send_early", "", "", "Runs/RunLog.cs",
+            "            run.Publish(Events);",
+            "            if (!@send_early@ || decide is not null)\n            {\n"
+            + "                run.Publish(Events);\n            }\n"),
+        new("repeat_tool", "an unsafe tool call is made again after a crash", "I8", "Runs/ToolStep.cs",
+            "            if (!call.IsIdempotent)",
+            "            if (!call.IsIdempotent && !@repeat_tool@)"),
+    ];
+
+    private readonly string _folder;
+
+    private PlantedBugs(string folder) => _folder = folder;
+
+    /// <summary>Builds the server with every bug in it, all of them off.</summary>
+    internal static async Task<PlantedBugs> BuildAsync(string root)
+    {
+        var folder = Directory.CreateTempSubdirectory("reeve-planted-").FullName;
+        var bugs = new PlantedBugs(folder);
+        try
+        {
+            await bugs.PlantAsync(root);
+            return bugs;
+        }
+        catch
+        {
+            bugs.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Plays histories on the server with one bug on (null: none); answers whether and how they were red.</summary>
+    internal async Task<(bool IsRed, string Output)> PlayAsync(string? bug, int histories)
+    {
+        var (code, output) = await RunAsync("dotnet",
+            [Path.Combine(_folder, "bin", "Reeve.Reliability.dll"), "histories", "1", $"{histories}"], bug);
+        return (code != 0, output);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private async Task PlantAsync(string root)
+    {
+        var source = Path.Combine(_folder, "src", "Reeve.Server");
+        Copy(Path.Combine(root, "src", "Reeve.Server"), source, static _ => true);
+        foreach (var file in (string[])["Directory.Build.props", "Directory.Packages.props", "BannedSymbols.txt", "global.json"])
+        {
+            File.Copy(Path.Combine(root, file), Path.Combine(_folder, file));
+        }
+
+        foreach (var bug in All)
+        {
+            var path = Path.Combine(source, bug.File);
+            var text = await File.ReadAllTextAsync(path);
+            var parts = text.Split(bug.Sound);
+            if (parts.Length != 2)
+            {
+                throw new InvalidOperationException(
+                    $"{bug.File} has the place for the bug {bug.Name} {parts.Length - 1} times: {bug.Sound}");
+            }
+
+            await File.WriteAllTextAsync(path, string.Join(bug.Broken.Replace($"@{bug.Name}@",
+                $"(System.Environment.GetEnvironmentVariable(\"{Variable}\") == \"{bug.Name}\")",
+                StringComparison.Ordinal), parts));
+        }
+
+        var (code, output) = await RunAsync("dotnet",
+        [
+            "build", Path.Combine(source, "Reeve.Server.csproj"), "-c", "Release", "-v", "quiet", "--nologo",
+            "-p:RunAnalyzers=false", "-p:EnforceCodeStyleInBuild=false", "-p:TreatWarningsAsErrors=false",
+            "-o", Path.Combine(_folder, "server"),
+        ], null);
+        if (code != 0)
+        {
+            throw new InvalidOperationException($"The server with planted bugs does not build: {output}");
+        }
+
+        Copy(AppContext.BaseDirectory, Path.Combine(_folder, "bin"), static _ => true);
+        File.Copy(Path.Combine(_folder, "server", "Reeve.Server.dll"), Path.Combine(_folder, "bin", "Reeve.Server.dll"),
+            overwrite: true);
+    }
+
+    private static void Copy(string from, string to, Func<string, bool> isWanted)
+    {
+        foreach (var file in Directory.EnumerateFiles(from, "*", SearchOption.AllDirectories).Where(isWanted))
+        {
+            var target = Path.Combine(to, Path.GetRelativePath(from, file));
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.Copy(file, target);
+        }
+    }
+
+    private static async Task<(int Code, string Output)> RunAsync(string program, string[] arguments, string? bug)
+    {
+        using var process = new Process
+        {
+            StartInfo = new ProcessStartInfo(program, arguments)
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            },
+        };
+        process.StartInfo.Environment[Variable] = bug ?? "";
+        process.Start();
+        var errors = process.StandardError.ReadToEndAsync();
+        var output = new StringBuilder(await process.StandardOutput.ReadToEndAsync()).Append(await errors);
+        await process.WaitForExitAsync();
+        return (process.ExitCode, output.ToString());
+    }
+}
