@@ -356,7 +356,6 @@ internal sealed partial class Database : IDisposable
 
     private void CheckpointLoop()
     {
-        using var session = new DbSession(Open(""));
         while (true)
         {
             _checkpointWanted.Wait();
@@ -366,16 +365,26 @@ internal sealed partial class Database : IDisposable
             }
 
             _checkpointWanted.Reset();
-            try
-            {
-                _failpoints.Hit(Failpoints.StorageBeforeCheckpoint);
-                session.Single("PRAGMA wal_checkpoint(PASSIVE)", static row => row.GetInt64(0));
-                _failpoints.Hit(Failpoints.StorageCheckpointed);
-            }
-            catch (SqliteException error)
-            {
-                LogCheckpointFailed(error);
-            }
+            Checkpoint();
+        }
+    }
+
+    /// <summary>
+    /// Moves what was committed from the log into the file, as far as no reader is in the way, on a connection of its
+    /// own: commits go on meanwhile.
+    /// </summary>
+    internal void Checkpoint()
+    {
+        try
+        {
+            using var session = new DbSession(Open(""));
+            _failpoints.Hit(Failpoints.StorageBeforeCheckpoint);
+            session.Single("PRAGMA wal_checkpoint(PASSIVE)", static row => row.GetInt64(0));
+            _failpoints.Hit(Failpoints.StorageCheckpointed);
+        }
+        catch (SqliteException error)
+        {
+            LogCheckpointFailed(error);
         }
     }
 

@@ -21,6 +21,7 @@ internal sealed class SimChecker(SimWorld world)
         Expect(session.Count("SELECT count(*) FROM sim_stale") == 0, "I9", "an owner that had lost the run wrote to it");
         Expect(session.Count("SELECT sum(held) FROM balances") == 0, "I6", "credits are held and nothing runs");
         CheckTopUps(session);
+        CheckDocuments(session);
         CheckEffects(session);
         foreach (var run in world.Runs)
         {
@@ -35,6 +36,25 @@ internal sealed class SimChecker(SimWorld world)
         var made = session.Count("SELECT count(*) FROM ledger_entries WHERE note LIKE 'topup %'");
         Expect(made >= world.TopUpsAcknowledged && made <= world.TopUpsSent, "I1",
             $"{world.TopUpsAcknowledged} top-ups were acknowledged, {world.TopUpsSent} sent, {made} are there");
+    }
+
+    private void CheckDocuments(DbSession session)
+    {
+        foreach (var id in world.Documents)
+        {
+            Expect(session.Exists("SELECT 1 FROM documents WHERE id = $1 AND status = 'ready'", id), "I1",
+                $"{id} was acknowledged and is gone");
+        }
+
+        foreach (var (conversation, isAcknowledged) in world.Deleted)
+        {
+            Expect(!isAcknowledged || !session.Exists("SELECT 1 FROM conversations WHERE id = $1", conversation),
+                "I1", $"{conversation} was deleted and is there");
+            Expect(!isAcknowledged || !session.Exists(
+                "SELECT 1 FROM run_events e JOIN runs r ON r.id = e.run_id "
+                + "WHERE r.conversation_id = $1 AND e.payload IS NOT NULL", conversation),
+                "I1", $"{conversation} was deleted and its words are there");
+        }
     }
 
     private void CheckEffects(DbSession session)
@@ -53,12 +73,16 @@ internal sealed class SimChecker(SimWorld world)
     {
         if (run.Request.IdempotencyKey is { } key)
         {
-            var input = InputOf(run);
-            var count = session.Count("SELECT count(*) FROM runs WHERE input = $1", input);
+            var count = session.Count("SELECT count(*) FROM runs WHERE input = $1", InputOf(run));
             Expect(count <= 1, "I1", $"the request with {key} made {count} runs");
         }
 
         if (run.RunId is not { } runId)
+        {
+            return;
+        }
+
+        if (run.ConversationId is { } conversation && world.Deleted.ContainsKey(conversation))
         {
             return;
         }

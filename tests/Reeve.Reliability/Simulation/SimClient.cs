@@ -58,8 +58,14 @@ internal sealed partial class SimClient(SimWorld world, int number)
         for (var step = 0; step < 3 + _random.Below(4); step++)
         {
             await PauseAsync(3_000);
-            switch (_random.Below(10))
+            switch (_random.Below(12))
             {
+                case 3:
+                    await UploadAsync(step);
+                    break;
+                case 4 when _conversationId is { } conversation:
+                    await DeleteAsync(conversation);
+                    break;
                 case 0 when _newest is { RunId: not null } run:
                     await CancelAsync(run);
                     break;
@@ -79,7 +85,7 @@ internal sealed partial class SimClient(SimWorld world, int number)
     /// <summary>Holds what was seen of a run against what the server says now that all is over.</summary>
     internal async Task AuditAsync(SimRun run)
     {
-        if (run.RunId is not { } runId)
+        if (run.RunId is not { } runId || MayBeGone(run))
         {
             return;
         }
@@ -217,7 +223,7 @@ internal sealed partial class SimClient(SimWorld world, int number)
 
             if (answer.Status is not 0 and not 200)
             {
-                if (run.IsAcknowledged && answer.Status < 500)
+                if (run.IsAcknowledged && answer.Status < 500 && !MayBeGone(run))
                 {
                     world.Complain($"{run.RunId}: its stream answered {answer.Status} {answer.Text} (I1)");
                     return;
@@ -225,7 +231,7 @@ internal sealed partial class SimClient(SimWorld world, int number)
 
                 if (answer.Status < 500 && answer.Status != 409)
                 {
-                    return;
+                    return; // Refused, or deleted meanwhile.
                 }
             }
             else
@@ -261,7 +267,8 @@ internal sealed partial class SimClient(SimWorld world, int number)
     {
         run.RunId ??= RunId().Match(text) is { Success: true } found ? found.Value : null;
         run.TaskId ??= TaskId().Match(text) is { Success: true } task ? task.Value : null;
-        run.ConversationId ??= ConversationId().Match(text) is { Success: true } other ? other.Value : null;
+        run.ConversationId ??= ConversationId().Match(text) is { Success: true } other ? other.Value
+            : run.TaskId is { } id ? "conv_" + id["task_".Length..] : null;
     }
 
     private async Task CancelAsync(SimRun run)
@@ -273,11 +280,35 @@ internal sealed partial class SimClient(SimWorld world, int number)
     private async Task LookAsync(SimRun run)
     {
         var answer = await SendAsync(new SimRequest(SimRoute.MeshGet, run.RunId!), mayLeave: false);
-        if (answer.Status is not (200 or 0 or >= 500))
+        if (answer.Status is not (200 or 0 or >= 500) && !MayBeGone(run))
         {
             world.Complain($"{run.RunId} was acknowledged and answers {answer.Status} (I1)");
         }
     }
+
+    private async Task UploadAsync(int step)
+    {
+        var answer = await SendAsync(new SimRequest(
+            SimRoute.Upload, $"The answer to question {number} {step} is in this note about questions. It says more.")
+        {
+            Agent = _random.Pick(world.Agents),
+        }, mayLeave: false);
+        if (answer.IsOk)
+        {
+            world.Documents.Add(answer.Text);
+        }
+    }
+
+    private async Task DeleteAsync(string conversation)
+    {
+        world.Deleted.TryAdd(conversation, false); // From here on it may be gone, whether or not the answer comes.
+        var answer = await SendAsync(new SimRequest(SimRoute.DeleteConversation, conversation), mayLeave: false);
+        world.Deleted[conversation] |= answer.IsOk;
+        _conversationId = null;
+    }
+
+    private bool MayBeGone(SimRun run) =>
+        run.ConversationId is { } conversation && world.Deleted.ContainsKey(conversation);
 
     private async Task TopUpAsync()
     {

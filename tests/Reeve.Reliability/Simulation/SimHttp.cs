@@ -27,6 +27,8 @@ internal enum SimRoute
     AuterynRun,
     AuterynEvents,
     TopUp,
+    Upload,
+    DeleteConversation,
 }
 
 /// <summary>

@@ -142,6 +142,7 @@ internal sealed class SimNode : IDisposable
             return answer;
         }
 
+        _world.Note($"asked {request.Route} {request.Path} {request.LastEventId}");
         _open.Add(answer);
         _ = Scheduler.Start(async () =>
         {
@@ -221,6 +222,19 @@ internal sealed class SimNode : IDisposable
                 break;
             case SimRoute.MeshCancel:
                 await Get<RunHost>().CancelAsync(tenant, request.Path, context.RequestAborted);
+                await ApiJson.WriteAsync(context, 200, "{}"u8.ToArray());
+                break;
+            case SimRoute.Upload:
+                var added = await Get<Documents>().AddAsync(tenant, request.Agent, new NewDocument
+                {
+                    Name = "note.txt",
+                    Bytes = Encoding.UTF8.GetBytes(request.Path),
+                    IsText = true,
+                });
+                await ApiJson.WriteAsync(context, 201, Encoding.UTF8.GetBytes(added.Document.Id));
+                break;
+            case SimRoute.DeleteConversation:
+                await Get<ConversationCatalog>().DeleteAsync(tenant, request.Path);
                 await ApiJson.WriteAsync(context, 200, "{}"u8.ToArray());
                 break;
             default:

@@ -72,6 +72,11 @@ internal sealed class SimWorld : IDisposable
 
     internal List<SimRun> Runs { get; } = [];
 
+    internal HashSet<string> Documents { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Conversations that somebody asked to delete; true once that was acknowledged.</summary>
+    internal Dictionary<string, bool> Deleted { get; } = new(StringComparer.Ordinal);
+
     internal int TopUpsSent { get; set; }
 
     internal int TopUpsAcknowledged { get; set; }
@@ -127,6 +132,12 @@ internal sealed class SimWorld : IDisposable
         Note(name);
         if (node.IsDead)
         {
+            throw new SimCrash();
+        }
+
+        if (node.IsPaused && name == Failpoints.RecoverClaimed)
+        {
+            Kill(node, "a claim of the replaced"); // Nobody lets it go on for longer than it takes to see it refused.
             throw new SimCrash();
         }
 
@@ -311,7 +322,12 @@ internal sealed class SimWorld : IDisposable
 
         try
         {
-            if (node.Database.HasQueued && (node.Scheduler.ReadyCount == 0 || Random.Chance(40)))
+            if (Random.Below(300) == 0)
+            {
+                Note("checkpoint");
+                node.Database.Checkpoint();
+            }
+            else if (node.Database.HasQueued && (node.Scheduler.ReadyCount == 0 || Random.Chance(40)))
             {
                 Note("commit");
                 node.Database.CommitQueued();
