@@ -10,10 +10,12 @@ internal static class ScoreRows
         new("R1", "simulated histories: crashes, power cuts, pauses, disk faults", SimHarness.RunAsync),
         new("R3", "kills with PostgreSQL and three nodes", null) { NotYet = "a second store; KillHarness takes it" },
         new("R8", "failover between nodes", null) { NotYet = "several nodes; Simulation gets a node count" },
-        new("R9", "doubled tool effects of paused owners", null) { NotYet = "several nodes; Simulation counts effects" },
+        new("R9", "doubled tool effects of paused owners", null)
+            { NotYet = "several nodes; Simulation counts effects" },
         new("R10", "rolling restart of three nodes", null) { NotYet = "several nodes; DrainHarness rolls them" },
         new("R11", "PostgreSQL killed under load", null) { NotYet = "a second store; KillHarness takes it" },
-        new("R13", "forbidden addresses reached", null) { NotYet = "fetching tools and webhooks; Egress has the guard" },
+        new("R13", "forbidden addresses reached", null)
+            { NotYet = "fetching tools and webhooks; Egress has the guard" },
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
         new("R19", "webhooks delivered under faults", null) { NotYet = "webhooks; the chaos proxy stands before them" },
         new("R20", "parser bombs in a child process", null) { NotYet = "the parser child; corpus of FuzzHost" },

@@ -91,7 +91,8 @@ internal static class Scoreboard
     private static string Head(Options options) =>
         $"""
         {options.Scale} scale, seed {options.Seed}, {DateTimeOffset.Now:yyyy-MM-dd}, commit {Commit()},
-        {Environment.ProcessorCount} cores, {RuntimeInformation.OSDescription}, {RuntimeInformation.FrameworkDescription}
+        {Environment.ProcessorCount} cores, {RuntimeInformation.OSDescription},
+        {RuntimeInformation.FrameworkDescription}
 
         | row | measure | trials | violations | figures | took |
         |---|---|---|---|---|---|

@@ -185,7 +185,7 @@ internal sealed partial class RunHost(
             catch (Exception error)
 #pragma warning restore CA1031
             {
-                run.IsBroken = true; // Its state may be ahead of the log: what was sealed last was perhaps never queued.
+                run.IsBroken = true; // Its state may be ahead of the log: what was sealed was perhaps never queued.
                 LogFault(error, run.RunId);
             }
 

@@ -26,7 +26,8 @@ internal sealed class PlantedBugs : IDisposable
             + "        {\n            end = null;\n        }\n\n"
             + "        if (end is not null && run.State.OpenCall is { } open)"),
         new("skip_epoch", "an owner that lost the run still writes", "I9", "Runs/RunLog.cs",
-            "            \"SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 AND finished_at IS NULL\", run.RunId, run.Epoch))",
+            "            \"SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 AND finished_at IS NULL\", "
+            + "run.RunId, run.Epoch))",
             "            @skip_epoch@ ? \"SELECT 1 FROM runs WHERE id = $1 AND $2 > 0\"\n"
             + "            : \"SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 AND finished_at IS NULL\", "
             + "run.RunId, run.Epoch))"),
@@ -64,7 +65,7 @@ internal sealed class PlantedBugs : IDisposable
         }
     }
 
-    /// <summary>Plays histories on the server with one bug on (null: none); answers whether and how they were red.</summary>
+    /// <summary>Plays histories on the server with one bug on; answers whether and how they were red.</summary>
     internal async Task<(bool IsRed, string Output)> PlayAsync(string? bug, int histories)
     {
         var (code, output) = await RunAsync("dotnet",
@@ -78,7 +79,8 @@ internal sealed class PlantedBugs : IDisposable
     {
         var source = Path.Combine(_folder, "src", "Reeve.Server");
         Copy(Path.Combine(root, "src", "Reeve.Server"), source, static _ => true);
-        foreach (var file in (string[])["Directory.Build.props", "Directory.Packages.props", "BannedSymbols.txt", "global.json"])
+        foreach (var file in (string[])["Directory.Build.props", "Directory.Packages.props", "BannedSymbols.txt",
+            "global.json"])
         {
             File.Copy(Path.Combine(root, file), Path.Combine(_folder, file));
         }

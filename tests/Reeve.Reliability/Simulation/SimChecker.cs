@@ -16,9 +16,11 @@ internal sealed class SimChecker(SimWorld world)
         // A lock on the folder keeps a second process out. Where a history lets a replaced one write nevertheless, to
         // see it refused, what it had asked for before has ids of another order than the balances that they show.
         _problems.AddRange(new Verifier().Check(session)
-            .Where(one => !world.HadTwoWriters || one.Invariant != "I5" || !one.Subject.StartsWith("evt_", StringComparison.Ordinal))
+            .Where(one => !world.HadTwoWriters || one.Invariant != "I5" || !one.Subject.StartsWith("evt_",
+                StringComparison.Ordinal))
             .Select(static one => $"{one.Invariant} {one.Subject}: {one.Problem}"));
-        Expect(session.Count("SELECT count(*) FROM sim_stale") == 0, "I9", "an owner that had lost the run wrote to it");
+        Expect(session.Count("SELECT count(*) FROM sim_stale") == 0, "I9",
+            "an owner that had lost the run wrote to it");
         Expect(session.Count("SELECT sum(held) FROM balances") == 0, "I6", "credits are held and nothing runs");
         CheckTopUps(session);
         CheckDocuments(session);
@@ -91,7 +93,8 @@ internal sealed class SimChecker(SimWorld world)
             "SELECT status FROM runs WHERE id = $1", static row => row.GetString(0), runId);
         Expect(status is not null, "I1", $"{runId} was acknowledged and is gone");
         Expect(status is null || RunStatuses.IsTerminal(status), "I13", $"{runId} is {status}");
-        Expect(!run.IsCancelAcknowledged || status is not RunStatuses.Running, "I13", $"{runId} was cancelled and runs");
+        Expect(!run.IsCancelAcknowledged || status is not RunStatuses.Running, "I13",
+            $"{runId} was cancelled and runs");
     }
 
     private static string InputOf(SimRun run)

@@ -34,7 +34,8 @@ internal sealed class SimRun(SimRequest request)
     internal bool IsAuteryn => request.Route == SimRoute.AuterynRun;
 
     internal SimRequest Events(string? lastEventId) => IsAuteryn
-        ? new SimRequest(SimRoute.AuterynEvents, $"{TaskId}/{RunId}") { Agent = request.Agent, LastEventId = lastEventId }
+        ? new SimRequest(SimRoute.AuterynEvents, $"{TaskId}/{RunId}") { Agent = request.Agent,
+            LastEventId = lastEventId }
         : new SimRequest(SimRoute.MeshEvents, RunId!) { LastEventId = lastEventId };
 
     internal void Add(string frame)
@@ -136,7 +137,8 @@ internal sealed partial class SimClient(SimWorld world, int number)
         var run = new SimRun(Request(step));
         world.Runs.Add(run);
         _newest = run;
-        if (run.Request.Route == SimRoute.MeshRun && !run.Request.Body.Contains("\"stream\":true", StringComparison.Ordinal))
+        if (run.Request.Route == SimRoute.MeshRun && !run.Request.Body.Contains("\"stream\":true",
+            StringComparison.Ordinal))
         {
             await AskWholeAsync(run);
         }
@@ -194,7 +196,8 @@ internal sealed partial class SimClient(SimWorld world, int number)
             if (answer.IsOk)
             {
                 Learn(run, answer.Text);
-                run.IsEnded = answer.Status == 200 && !run.Request.Body.Contains("\"background\"", StringComparison.Ordinal);
+                run.IsEnded = answer.Status == 200 && !run.Request.Body.Contains("\"background\"",
+                    StringComparison.Ordinal);
                 run.Answer = run.IsEnded ? answer.Text : null;
                 return;
             }

@@ -8,7 +8,8 @@ internal sealed unsafe class SimSharedMemory
     private const int LockCount = 8;
 
     private readonly List<nint> _regions = [];
-    private readonly HashSet<SimHandle>[] _shared = [.. Enumerable.Range(0, LockCount).Select(_ => new HashSet<SimHandle>())];
+    private readonly HashSet<SimHandle>[] _shared = [.. Enumerable.Range(0,
+        LockCount).Select(_ => new HashSet<SimHandle>())];
     private readonly SimHandle?[] _exclusive = new SimHandle?[LockCount];
     private readonly HashSet<SimHandle> _users = [];
 
