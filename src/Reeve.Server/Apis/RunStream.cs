@@ -26,6 +26,9 @@ internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
 
     internal bool HasUnsent { get; set; }
 
+    /// <summary>Bytes that were written since the last flush.</summary>
+    internal long UnsentBytes { get; set; }
+
     internal void Add<T>(string? name, T data, Action<Utf8JsonWriter, T> write)
     {
         Count++;
@@ -48,6 +51,7 @@ internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
         _json.Flush();
         writer.Write(Count, name, _buffer.WrittenSpan);
         HasUnsent = true;
+        UnsentBytes += _buffer.WrittenCount;
     }
 
     public void Dispose() => _json?.Dispose();
@@ -57,6 +61,11 @@ internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
 internal sealed class RunStream(
     TimeProvider time, CreditOptions credits, IHostApplicationLifetime lifetime, Failpoints failpoints)
 {
+    /// <summary>
+    /// What is written waits in the server until it is sent; a reader who accepts nothing pins so much and no more.
+    /// </summary>
+    private const int UnsentBytesMax = 32 * 1024;
+
     /// <summary>Answers the whole request; true when the stream reached the end of the run.</summary>
     internal async Task<bool> SendAsync(
         HttpContext context, RunFeed feed, Projection project, long after)
@@ -64,7 +73,6 @@ internal sealed class RunStream(
         var writer = new SseWriter(context, time);
         using var frames = new FrameSink(writer, after);
         var state = new RunState(feed.RunId, credits);
-        var begun = false;
 
         // A stream ends with its reader, with its key and with the server; the run behind it goes on.
         using var closing = CancellationTokenSource.CreateLinkedTokenSource(
@@ -76,9 +84,13 @@ internal sealed class RunStream(
             {
                 state.Apply(entry);
                 project(state, entry, frames);
+                if (frames.UnsentBytes >= UnsentBytesMax && !await FlushAsync(writer, frames))
+                {
+                    return false;
+                }
             }
 
-            if (!begun && !frames.HasUnsent)
+            if (!writer.HasBegun && !frames.HasUnsent)
             {
                 if (feed.IsEnded)
                 {
@@ -92,25 +104,12 @@ internal sealed class RunStream(
                 }
             }
 
-            if (!begun)
+            // Headers leave at once, so that a waiting reader knows that it is connected.
+            if ((frames.HasUnsent || !writer.HasBegun) && !await FlushAsync(writer, frames))
             {
-                writer.Begin();
-                begun = true;
-                frames.HasUnsent = true; // Headers leave at once, so that a waiting reader knows that it is connected.
+                return false;
             }
 
-            if (frames.HasUnsent)
-            {
-                failpoints.Hit(Failpoints.StreamBeforeFlush);
-                if (!await writer.FlushAsync())
-                {
-                    return false;
-                }
-
-                failpoints.Hit(Failpoints.StreamFlushed);
-            }
-
-            frames.HasUnsent = false;
             if (feed.IsEnded)
             {
                 return true;
@@ -127,6 +126,20 @@ internal sealed class RunStream(
                 return false;
             }
         }
+    }
+
+    private async Task<bool> FlushAsync(SseWriter writer, FrameSink frames)
+    {
+        writer.Begin();
+        (frames.HasUnsent, frames.UnsentBytes) = (false, 0);
+        failpoints.Hit(Failpoints.StreamBeforeFlush);
+        if (!await writer.FlushAsync())
+        {
+            return false;
+        }
+
+        failpoints.Hit(Failpoints.StreamFlushed);
+        return true;
     }
 
     /// <summary>False: nothing happened for the time of a heartbeat.</summary>

@@ -16,8 +16,17 @@ internal sealed class SseWriter(HttpContext context, TimeProvider time)
 
     private readonly PipeWriter _writer = context.Response.BodyWriter;
 
+    /// <summary>True once the answer is a stream and nothing else.</summary>
+    internal bool HasBegun { get; private set; }
+
     internal void Begin()
     {
+        if (HasBegun)
+        {
+            return;
+        }
+
+        HasBegun = true;
         var response = context.Response;
         response.StatusCode = 200;
         response.ContentType = "text/event-stream; charset=utf-8";
