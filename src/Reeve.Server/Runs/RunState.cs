@@ -28,7 +28,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
     private readonly StringBuilder _output = new();
     private readonly List<RunStep> _steps = [];
     private readonly List<RunToolCall> _toolCalls = [];
-    private StringBuilder? _stepText;
+    private int? _stepStart; // Where in the output the open step's own text begins; what follows is all its.
 
     internal string RunId { get; } = runId;
 
@@ -104,7 +104,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
     internal bool HasOutput => _output.Length > 0;
 
     /// <summary>The text of the open step alone.</summary>
-    internal string OpenText => _stepText?.ToString() ?? "";
+    internal string OpenText => _stepStart is { } start ? _output.ToString(start, _output.Length - start) : "";
 
     /// <summary>The tool calls that the newest step asked for and that have no result yet.</summary>
     internal IEnumerable<RunToolCall> PendingToolCalls =>
@@ -148,16 +148,12 @@ internal sealed class RunState(string runId, CreditOptions credits)
                 CallCount = started.Call;
                 break;
             case MessageDelta delta:
+                _stepStart ??= delta.OutsideStep ? null : _output.Length;
                 _output.Append(delta.Text);
-                if (!delta.OutsideStep)
-                {
-                    (_stepText ??= new StringBuilder()).Append(delta.Text);
-                }
-
                 break;
             case OutputReset reset:
                 _output.Clear();
-                _stepText = null;
+                _stepStart = null;
                 SchemaRetried |= reset.Reason == "schema_retry";
                 IsAnswered = false;
                 break;
@@ -194,7 +190,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
         if (finished.Outcome == "completed")
         {
             _steps.Add(new RunStep(OpenText, [.. finished.ToolCalls.Select(call => new RunToolCall(call))]));
-            _stepText = null;
+            _stepStart = null;
             RecoveryCount = 0;
             IsAnswered = finished.ToolCalls.Count == 0;
             NewestEnd = new ModelCallEnd(finished.FinishReason, NewestCall!.CutByCredits);
