@@ -1,3 +1,4 @@
+using Reeve.Reliability.Kill;
 using Reeve.Reliability.Simulation;
 
 namespace Reeve.Reliability;
@@ -8,7 +9,9 @@ internal static class ScoreRows
     internal static readonly IReadOnlyList<ScoreRow> All =
     [
         new("R1", "simulated histories: crashes, power cuts, pauses, disk faults", SimHarness.RunAsync),
+        new("R2", "kill -9 of a real server under load", KillHarness.RunAsync),
         new("R3", "kills with PostgreSQL and three nodes", null) { NotYet = "a second store; KillHarness takes it" },
+        new("R4", "kill -9 at every named point of the run path", KillHarness.RunPointsAsync),
         new("R8", "failover between nodes", null) { NotYet = "several nodes; Simulation gets a node count" },
         new("R9", "doubled tool effects of paused owners", null)
             { NotYet = "several nodes; Simulation counts effects" },

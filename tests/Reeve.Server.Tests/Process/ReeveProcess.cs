@@ -36,18 +36,45 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
 
     internal bool HasExited => _process.HasExited;
 
+    /// <summary>Memory of the process that is in RAM, in bytes.</summary>
+    internal long ResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.WorkingSet64;
+        }
+    }
+
     /// <summary>Starts a server on the data of a folder and waits until it says that it is ready.</summary>
     internal static async Task<ReeveProcess> ServeAsync(string folder, params (string Name, string Value)[] environment)
+    {
+        var process = Launch(folder, environment);
+        Assert.True(await process.IsReadyAsync(), $"The server ended: {process.Output}\n{process.Errors}");
+        return process;
+    }
+
+    /// <summary>Starts a server as <see cref="ServeAsync"/>, for one that may end before it is ready.</summary>
+    internal static ReeveProcess Launch(string folder, params (string Name, string Value)[] environment)
     {
         var process = new ReeveProcess(
             folder, ["serve", "--data", Path.Combine(folder, "data"), "--urls", "http://127.0.0.1:0"], environment);
         process.Start();
-        var exited = process._process.WaitForExitAsync(TestContext.Current.CancellationToken);
-        var first = await Task.WhenAny(process._ready.Task, exited)
-            .WaitAsync(TestServer.Timeout, TestContext.Current.CancellationToken);
-        Assert.True(first != exited, $"The server ended: {process.Output}\n{process.Errors}");
-        process.Url = await process._ready.Task;
         return process;
+    }
+
+    /// <summary>Waits until the server says that it is ready; false: it ended before that.</summary>
+    internal async Task<bool> IsReadyAsync()
+    {
+        var exited = _process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await Task.WhenAny(_ready.Task, exited).WaitAsync(TestServer.Timeout, TestContext.Current.CancellationToken);
+        if (!_ready.Task.IsCompleted)
+        {
+            return false;
+        }
+
+        Url = await _ready.Task;
+        return true;
     }
 
     /// <summary>Runs a command to its end.</summary>
@@ -73,9 +100,15 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
     /// <summary>Asks it to end; answers its exit status.</summary>
     internal async Task<int> TerminateAsync()
     {
-        using var kill = SystemProcess.Start("kill", ["-TERM", $"{_process.Id}"]);
-        await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await SignalAsync("TERM");
         return await ExitAsync();
+    }
+
+    /// <summary>Sends a signal by its name, such as STOP.</summary>
+    internal async Task SignalAsync(string name)
+    {
+        using var kill = SystemProcess.Start("kill", [$"-{name}", $"{_process.Id}"]);
+        await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
     }
 
     internal async Task<int> ExitAsync()

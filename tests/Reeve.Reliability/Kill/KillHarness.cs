@@ -1,0 +1,229 @@
+using System.Globalization;
+using Reeve.Reliability.Load;
+using Reeve.Reliability.Simulation;
+using Reeve.Server;
+
+namespace Reeve.Reliability.Kill;
+
+/// <summary>
+/// R2 and the real part of R4: a real server under load is killed at random moments and at the named points, started
+/// again on the same folder, and held against what its clients know.
+/// </summary>
+internal static class KillHarness
+{
+    private const int KillsBetweenChecks = 20;
+    private const int MomentMillisecondsMin = 20;
+    private const int MomentMillisecondsMax = 400;
+
+    /// <summary>How long a named point may take to be reached before the server is killed anyway.</summary>
+    private static readonly TimeSpan PointPatience = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan PointPatienceLong = TimeSpan.FromSeconds(20);
+
+    /// <summary>R2: every third kill at a point, all others at random moments.</summary>
+    internal static Task<Score> RunAsync(Trial trial)
+    {
+        var kills = trial.Count(test: 10, ci: 200, bench: 1_000);
+        return RunAsync(trial, async world =>
+        {
+            for (var kill = 1; kill <= kills; kill++)
+            {
+                world.Journal.Cycle = kill;
+                if (kill % 3 == 0)
+                {
+                    var point = world.Random.Pick(Failpoints.All);
+                    await world.KillAtAsync(point, 1 + world.Random.Below(6), PointPatience);
+                }
+                else
+                {
+                    await world.KillAfterAsync(TimeSpan.FromMilliseconds(MomentMillisecondsMin
+                        + world.Random.Below(MomentMillisecondsMax - MomentMillisecondsMin)));
+                }
+
+                if (kill % KillsBetweenChecks == 0)
+                {
+                    await world.CheckAsync(everything: false);
+                    trial.Log($"{kill} kills, {world.Journal.Runs.Count} runs, "
+                        + $"{world.Journal.Problems.Count} violations");
+                }
+            }
+        });
+    }
+
+    /// <summary>R4: each point kills the server at least once.</summary>
+    internal static Task<Score> RunPointsAsync(Trial trial)
+    {
+        var points = trial.Scale == Scale.Test
+            ? Enumerable.Range(0, 5).Select(index => Failpoints.All[
+                (int)((trial.Seed + ((ulong)index * 7)) % (ulong)Failpoints.All.Count)]).ToList()
+            : Enumerable.Repeat(Failpoints.All, trial.Count(1, 1, 10)).SelectMany(static all => all).ToList();
+        return RunAsync(trial, async world =>
+        {
+            foreach (var (index, point) in points.Index())
+            {
+                world.Journal.Cycle = index + 1;
+                var hit = 1 + (index / Failpoints.All.Count);
+                if (!await world.KillAtAsync(point, hit, PointPatienceLong))
+                {
+                    world.Journal.Report(KillFault.Wrong, $"{point} was not reached {hit} times under load");
+                }
+
+                if (index % KillsBetweenChecks == KillsBetweenChecks - 1)
+                {
+                    await world.CheckAsync(everything: false);
+                    trial.Log($"{index + 1} of {points.Count} points, {world.Journal.Problems.Count} violations");
+                }
+            }
+        });
+    }
+
+    private static async Task<Score> RunAsync(Trial trial, Func<KillWorld, Task> kill)
+    {
+        await using var provider = await MockProvider.StartAsync();
+        await using var world = new KillWorld(provider, trial.Seed);
+        await world.StartAsync();
+        await kill(world);
+        await world.CheckAsync(everything: true);
+        await world.StopAsync();
+        return world.Score();
+    }
+}
+
+/// <summary>A server, its clients and the one who kills it.</summary>
+internal sealed class KillWorld : IAsyncDisposable
+{
+    private static readonly TimeSpan RestMax = TimeSpan.FromSeconds(45);
+
+    private readonly ServerSlot _slot = new();
+    private readonly Turnstile _turnstile = new();
+    private readonly KillClients _clients;
+    private readonly KillChecker _checker;
+    private Task _load = Task.CompletedTask;
+    private int _kills;
+    private int _killsAtPoints;
+    private bool _isUp;
+
+    internal KillWorld(MockProvider provider, ulong seed)
+    {
+        Random = new SimRandom(seed);
+        _clients = new KillClients(_slot, Journal, _turnstile, seed);
+        _checker = new KillChecker(_slot, Journal, provider);
+        provider.Configure(_slot.Folder);
+    }
+
+    internal KillJournal Journal { get; } = new();
+
+    internal SimRandom Random { get; }
+
+    internal async Task StartAsync()
+    {
+        await _slot.StartAsync();
+        _isUp = true;
+        await _clients.PrepareAsync();
+        _load = _clients.RunAsync();
+    }
+
+    internal async Task KillAfterAsync(TimeSpan moment)
+    {
+        await EnsureUpAsync();
+        await Task.Delay(moment, TimeProvider.System);
+        await _slot.KillAsync();
+        _isUp = false;
+        _kills++;
+    }
+
+    /// <summary>Lets a server run into a point; false: it was not reached and the server was killed anyway.</summary>
+    internal async Task<bool> KillAtAsync(string point, int hit, TimeSpan patience)
+    {
+        await EnsureUpAsync();
+        await _slot.KillAsync(); // So that there is something to recover, whatever the point is.
+        _kills++;
+        _isUp = await _slot.TryStartAsync(
+            string.Create(CultureInfo.InvariantCulture, $"{point}=crash@{hit}"));
+        var isReached = !_isUp || await ReachAsync(point, patience);
+        if (_isUp)
+        {
+            await _slot.KillAsync();
+        }
+
+        _isUp = false;
+        _kills++;
+        _killsAtPoints += isReached ? 1 : 0;
+        return isReached;
+    }
+
+    private async Task<bool> ReachAsync(string point, TimeSpan patience)
+    {
+        if (point == Failpoints.StopReleased)
+        {
+            var code = await _slot.TerminateAsync();
+            _isUp = false;
+            return code != 0;
+        }
+
+        // A checkpoint comes after 20,000 writes, which the other clients take too long for.
+        var floods = point is Failpoints.StorageBeforeCheckpoint or Failpoints.StorageCheckpointed ? 8 : 0;
+        await Task.WhenAll(Enumerable.Range(0, floods).Select(_ => _clients.FloodAsync()));
+        var isReached = await _slot.EndsWithinAsync(patience);
+        _isUp = !isReached;
+        return isReached;
+    }
+
+    internal async Task CheckAsync(bool everything)
+    {
+        await EnsureUpAsync();
+        try
+        {
+            await _turnstile.CloseAsync().WaitAsync(RestMax);
+        }
+        catch (TimeoutException)
+        {
+            Journal.Report(KillFault.Stuck, $"no final answer in 45 s: {_turnstile.Inside}; "
+                + string.Join(", ", Journal.Reading.Select(static one => $"{one.Key} waits for {one.Value.Stage}"))
+                + $"; the server is at {_slot.Process.Url}");
+        }
+
+        await _checker.CheckAsync(everything);
+        _turnstile.Open();
+    }
+
+    internal async Task StopAsync()
+    {
+        _clients.Stop();
+        await _load.WaitAsync(RestMax);
+        if (await _slot.TerminateAsync() != 0)
+        {
+            Journal.Report(KillFault.Wrong, "the server did not end cleanly");
+        }
+    }
+
+    internal Score Score()
+    {
+        var ready = _slot.MillisecondsToReady.Order().ToList();
+        int Count(KillFault fault) => Journal.Problems.Count(problem => problem.Fault == fault);
+        return new Score(_kills, string.Concat(
+            FormattableString.Invariant($"lost {Count(KillFault.Lost)}, credits {Count(KillFault.Money)}, "),
+            FormattableString.Invariant($"changed bytes {Count(KillFault.Changed)}, stuck {Count(KillFault.Stuck)}, "),
+            FormattableString.Invariant($"other {Count(KillFault.Wrong)}; {Journal.Runs.Count:N0} acknowledged runs, "),
+            FormattableString.Invariant($"{Journal.Streams.Count:N0} streams resumed {Journal.Resumes:N0} times, "),
+            FormattableString.Invariant($"{Journal.TopUps.Count:N0} top-ups, {_killsAtPoints} kills at points; ready "),
+            FormattableString.Invariant($"after a kill p50 {ready[ready.Count / 2]:N0} ms, max {ready[^1]:N0} ms; "),
+            FormattableString.Invariant($"all ended {_checker.SecondsToRestMax:N1} s after it at most")),
+            [.. Journal.Problems.Select(static problem => $"{problem.Fault}: {problem.Text}")]);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _clients.Dispose();
+        await _slot.DisposeAsync();
+    }
+
+    private async Task EnsureUpAsync()
+    {
+        if (!_isUp)
+        {
+            await _slot.StartAsync();
+            _isUp = true;
+        }
+    }
+}
