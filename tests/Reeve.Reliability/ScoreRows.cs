@@ -1,5 +1,6 @@
 using Reeve.Reliability.Kill;
 using Reeve.Reliability.Simulation;
+using Reeve.Reliability.Streams;
 
 namespace Reeve.Reliability;
 
@@ -12,6 +13,8 @@ internal static class ScoreRows
         new("R2", "kill -9 of a real server under load", KillHarness.RunAsync),
         new("R3", "kills with PostgreSQL and three nodes", null) { NotYet = "a second store; KillHarness takes it" },
         new("R4", "kill -9 at every named point of the run path", KillHarness.RunPointsAsync),
+        new("R6", "streams cut at any byte and resumed", ResumeHarness.RunAsync),
+        new("R7", "open streams, 1 % of them stalled", StreamSwarm.RunAsync),
         new("R8", "failover between nodes", null) { NotYet = "several nodes; Simulation gets a node count" },
         new("R9", "doubled tool effects of paused owners", null)
             { NotYet = "several nodes; Simulation counts effects" },
