@@ -29,13 +29,17 @@ internal sealed class KillClients(ServerSlot slot, KillJournal journal, Turnstil
 
     /// <summary>Starts every client; the task ends after <see cref="Stop"/>.</summary>
     internal Task RunAsync() => Task.WhenAll(
-        LoopAsync("mj", (random, tag) => WholeAsync(Dialect.Mesh, random, tag)),
-        LoopAsync("aj", (random, tag) => WholeAsync(Dialect.Auteryn, random, tag)),
-        LoopAsync("ms", (random, tag) => StreamAsync(Dialect.Mesh, random, tag)),
-        LoopAsync("as", (random, tag) => StreamAsync(Dialect.Auteryn, random, tag)),
-        LoopAsync("bg", CancelAsync),
-        LoopAsync("cv", ConverseAsync),
-        LoopAsync("tu", TopUpAsync));
+        LoopAsync("json", (random, tag) => WholeAsync(Dialect.Mesh, random, tag)),
+        LoopAsync("json-a", (random, tag) => WholeAsync(Dialect.Auteryn, random, tag)),
+        LoopAsync("stream", (random, tag) => StreamAsync(Dialect.Mesh, random, tag)),
+        LoopAsync("stream-b", (random, tag) => StreamAsync(Dialect.Mesh, random, tag)),
+        LoopAsync("stream-c", (random, tag) => StreamAsync(Dialect.Auteryn, random, tag)),
+        LoopAsync("stream-d", (random, tag) => StreamAsync(Dialect.Auteryn, random, tag)),
+        LoopAsync("cancel", CancelAsync),
+        LoopAsync("cancel-b", CancelAsync),
+        LoopAsync("talk", ConverseAsync),
+        LoopAsync("talk-b", ConverseAsync),
+        LoopAsync("money", TopUpAsync));
 
     internal void Stop()
     {
@@ -54,7 +58,7 @@ internal sealed class KillClients(ServerSlot slot, KillJournal journal, Turnstil
 
     private async Task LoopAsync(string name, Func<SimRandom, string, Task> operate)
     {
-        var random = new SimRandom(seed ^ BitConverter.ToUInt16([(byte)name[0], (byte)name[1]]));
+        var random = new SimRandom(name.Aggregate(seed, static (hash, letter) => (hash * 31) + letter));
         for (var i = 0; !_stop.IsCancellationRequested; i++)
         {
             var tag = string.Create(CultureInfo.InvariantCulture, $"{name}-{i}");

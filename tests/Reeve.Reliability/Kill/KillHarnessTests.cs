@@ -6,10 +6,6 @@ public sealed class KillHarnessTests
     public async Task Kill_AtRandomMomentsUnderLoad_LosesNothing() =>
         AssertClean(await KillHarness.RunAsync(Trial()));
 
-    [Fact]
-    public async Task Kill_AtSomeOfThePoints_LosesNothing() =>
-        AssertClean(await KillHarness.RunPointsAsync(Trial()));
-
     private static Trial Trial() =>
         new(Scale.Test, 1, line => TestContext.Current.TestOutputHelper!.WriteLine(line));
 

@@ -36,6 +36,10 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
 
     internal bool HasExited => _process.HasExited;
 
+    /// <summary>True while the process stands still, as after SIGSTOP.</summary>
+    internal bool IsStopped => File.ReadAllText($"/proc/{_process.Id}/status")
+        .Contains("State:\tT", StringComparison.Ordinal);
+
     /// <summary>Memory of the process that is in RAM, in bytes.</summary>
     internal long ResidentBytes
     {
