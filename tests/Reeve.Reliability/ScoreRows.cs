@@ -1,4 +1,5 @@
 using Reeve.Reliability.Kill;
+using Reeve.Reliability.Ledger;
 using Reeve.Reliability.Points;
 using Reeve.Reliability.Simulation;
 using Reeve.Reliability.Streams;
@@ -14,6 +15,7 @@ internal static class ScoreRows
         new("R2", "kill -9 of a real server under load", KillHarness.RunAsync),
         new("R3", "kills with PostgreSQL and three nodes", null) { NotYet = "a second store; KillHarness takes it" },
         new("R4", "errors and kill -9 at every named point of the run path", PointHarness.RunAsync),
+        new("R5", "racing admissions and ledger operations", RacingLedger.RunAsync),
         new("R6", "streams cut at any byte and resumed", ResumeHarness.RunAsync),
         new("R7", "open streams, 1 % of them stalled", StreamSwarm.RunAsync),
         new("R8", "failover between nodes", null) { NotYet = "several nodes; Simulation gets a node count" },
