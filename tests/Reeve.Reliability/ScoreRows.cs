@@ -1,3 +1,4 @@
+using Reeve.Reliability.Chaos;
 using Reeve.Reliability.Kill;
 using Reeve.Reliability.Ledger;
 using Reeve.Reliability.Points;
@@ -18,6 +19,7 @@ internal static class ScoreRows
         new("R5", "racing admissions and ledger operations", RacingLedger.RunAsync),
         new("R6", "streams cut at any byte and resumed", ResumeHarness.RunAsync),
         new("R7", "open streams, 1 % of them stalled", StreamSwarm.RunAsync),
+        new("C1", "mistreated connections on both sides of the server", ChaosHarness.RunAsync),
         new("R8", "failover between nodes", null) { NotYet = "several nodes; Simulation gets a node count" },
         new("R9", "doubled tool effects of paused owners", null)
             { NotYet = "several nodes; Simulation counts effects" },
