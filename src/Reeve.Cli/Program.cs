@@ -5,6 +5,8 @@ var root = new RootCommand("Reeve: a self-hosted server that runs AI agents.")
 {
     ServeCommand.Make(),
     VerifyCommand.Make(),
+    BackupCommand.Make(),
+    RestoreCommand.Make(),
 };
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration
 {

@@ -8,30 +8,13 @@ internal static class VerifyCommand
 {
     internal static Command Make()
     {
-        var data = new Option<string>("--data")
-        {
-            Description = "Folder that holds everything (default REEVE_DATA, then ./data).",
-            HelpName = "DIR",
-            DefaultValueFactory = _ => Environment.GetEnvironmentVariable("REEVE_DATA") ?? "./data",
-        };
+        var data = DataOption.Make();
         var command = new Command("verify", "Checks the invariants of a data folder, also beside a running server.")
         {
             data,
         };
-        command.SetAction((parsed, _) => VerifyAsync(parsed.GetValue(data)!));
+        command.SetAction((parsed, _) => DataOption.RunAsync(
+            _ => DataCommands.VerifyAsync(parsed.GetValue(data)!, Console.Out)));
         return command;
-    }
-
-    private static async Task<int> VerifyAsync(string folder)
-    {
-        try
-        {
-            return await DataCommands.VerifyAsync(folder, Console.Out);
-        }
-        catch (StartException error)
-        {
-            await Console.Error.WriteLineAsync(error.Message);
-            return 1;
-        }
     }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Reflection;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -9,9 +8,6 @@ namespace Reeve.Server;
 /// <summary>What an operator's tools ask: is it alive, does it take work, which version, how much.</summary>
 internal static class HealthEndpoints
 {
-    private static readonly string Version = Assembly.GetExecutingAssembly()
-        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-
     internal static void AddHealth(this IServiceCollection services) => services.AddSingleton(new OpenApiSchemas(
         ("Health", Schema.Record(("status", Schema.Word("live", "ready")))),
         ("Version", Schema.Record(("version", Schema.Text(1)), ("commit", Schema.Text().OrNull())))));
@@ -56,10 +52,9 @@ internal static class HealthEndpoints
 
     private static Task ShowVersion(HttpContext context)
     {
-        var parts = Version.Split('+');
-        var commit = parts.Length > 1 ? $"\"{parts[1]}\"" : "null";
+        var commit = ServerVersion.Commit is { } known ? $"\"{known}\"" : "null";
         return ApiJson.WriteAsync(context, StatusCodes.Status200OK,
-            System.Text.Encoding.UTF8.GetBytes($$"""{"version":"{{parts[0]}}","commit":{{commit}}}"""));
+            System.Text.Encoding.UTF8.GetBytes($$"""{"version":"{{ServerVersion.Number}}","commit":{{commit}}}"""));
     }
 
     private static Task Metrics(HttpContext context, Database database)

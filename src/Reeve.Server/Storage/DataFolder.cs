@@ -3,6 +3,8 @@ namespace Reeve.Server.Storage;
 /// <summary>The folder that holds everything a server keeps; a lock on it keeps a second server out.</summary>
 internal sealed class DataFolder : IDisposable
 {
+    internal const string DatabaseName = "reeve.db";
+
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     private readonly FileStream _lock;
@@ -18,7 +20,7 @@ internal sealed class DataFolder : IDisposable
     internal string DatabasePath => DatabaseIn(FolderPath);
 
     /// <summary>Where the database of a data folder lies; for commands that work beside a running server.</summary>
-    internal static string DatabaseIn(string folder) => Path.Combine(folder, "reeve.db");
+    internal static string DatabaseIn(string folder) => Path.Combine(folder, DatabaseName);
 
     /// <summary>Creates the folder where it is missing (mode 0700) and locks it until disposal.</summary>
     internal static DataFolder Open(string path)

@@ -45,26 +45,35 @@ internal sealed class MasterKey
         }
     }
 
+    /// <summary>The key that a file of a data folder holds.</summary>
+    internal static MasterKey Parse(ReadOnlySpan<byte> file) =>
+        new(Decode(Encoding.ASCII.GetString(file).Trim(), $"{FileName} must hold 32 bytes in base64."));
+
     /// <summary>The key for one purpose, by HKDF-SHA-256; the same purpose gives the same key for ever.</summary>
     internal byte[] Derive(string purpose) =>
         HKDF.DeriveKey(HashAlgorithmName.SHA256, _key, Length, salt: [], Encoding.UTF8.GetBytes("reeve/" + purpose));
 
+    /// <summary>Whether the data was made with this key, or with none yet.</summary>
+    internal bool Matches(DbSession session) => ReadCheck(session) is not { } known || known == Check;
+
     /// <summary>Refuses a data folder that was made with another key; remembers this one in a new folder.</summary>
     internal void Confirm(DbSession session)
     {
-        var check = Convert.ToBase64String(Derive("check"));
-        var known = session.Single("SELECT value FROM settings WHERE name = $1",
-            static row => row.GetString(0), CheckSetting);
-        if (known is null)
+        if (ReadCheck(session) is null)
         {
-            session.Execute("INSERT INTO settings (name, value) VALUES ($1, $2)", CheckSetting, check);
+            session.Execute("INSERT INTO settings (name, value) VALUES ($1, $2)", CheckSetting, Check);
         }
-        else if (known != check)
+        else if (!Matches(session))
         {
             throw new StartException(
                 $"The data folder was made with another master key; check {Variable} and {FileName}.");
         }
     }
+
+    private string Check => Convert.ToBase64String(Derive("check"));
+
+    private static string? ReadCheck(DbSession session) => session.Single(
+        "SELECT value FROM settings WHERE name = $1", static row => row.GetString(0), CheckSetting);
 
     private static byte[] Decode(string text, string complaint)
     {

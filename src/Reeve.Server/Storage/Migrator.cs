@@ -12,26 +12,11 @@ internal static class Migrator
     {
         session.Execute("CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, "
             + "applied_at INTEGER NOT NULL)");
-        var applied = session.List("SELECT name, sha256 FROM schema_migrations ORDER BY name",
-            static row => (Name: row.GetString(0), Sha256: row.GetString(1)));
-        var known = Scripts().ToList();
-        if (applied.FirstOrDefault(row => known.All(script => script.Name != row.Name)) is { Name: not null } newer)
+        var applied = RequireKnown(session);
+        foreach (var (name, sql) in Scripts())
         {
-            throw new StorageException(StorageFault.Unavailable,
-                $"The data folder was written by a newer Reeve (it has {newer.Name}); start that version instead.");
-        }
-
-        foreach (var (name, sql) in known)
-        {
-            var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(sql)));
-            if (applied.FirstOrDefault(row => row.Name == name) is { Name: not null } row)
+            if (applied.Contains(name))
             {
-                if (row.Sha256 != hash)
-                {
-                    throw new StorageException(StorageFault.Unavailable,
-                        $"The data folder was made with another text of {name}; its schema is not the one expected.");
-                }
-
                 continue;
             }
 
@@ -40,7 +25,7 @@ internal static class Migrator
             {
                 Run(session.Connection, sql);
                 session.Execute("INSERT INTO schema_migrations (name, sha256, applied_at) VALUES ($1, $2, $3)",
-                    name, hash, time.GetUtcNow().ToUnixTimeMilliseconds());
+                    name, Hash(sql), time.GetUtcNow().ToUnixTimeMilliseconds());
                 session.Commit();
             }
             catch
@@ -50,6 +35,40 @@ internal static class Migrator
             }
         }
     }
+
+    /// <summary>The names of the migrations that a database has, in order.</summary>
+    internal static List<string> Applied(DbSession session) =>
+        session.List("SELECT name FROM schema_migrations ORDER BY name", static row => row.GetString(0));
+
+    /// <summary>The first migration that this version does not know; null when it knows all.</summary>
+    internal static string? Newer(IEnumerable<string> applied) =>
+        applied.FirstOrDefault(name => Scripts().All(script => script.Name != name));
+
+    /// <summary>The names of the migrations, when all are those of this version.</summary>
+    /// <exception cref="StorageException">One is newer, or had another text.</exception>
+    internal static List<string> RequireKnown(DbSession session)
+    {
+        var applied = Applied(session);
+        if (Newer(applied) is { } newer)
+        {
+            throw new StorageException(StorageFault.Unavailable,
+                $"The data folder was written by a newer Reeve (it has {newer}); start that version instead.");
+        }
+
+        foreach (var (name, sql) in Scripts())
+        {
+            if (session.Exists("SELECT 1 FROM schema_migrations WHERE name = $1 AND sha256 <> $2", name, Hash(sql)))
+            {
+                throw new StorageException(StorageFault.Unavailable,
+                    $"The data folder was made with another text of {name}; its schema is not the one expected.");
+            }
+        }
+
+        return applied;
+    }
+
+    private static string Hash(string sql) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(sql)));
 
     private static void Run(DbConnection connection, string sql)
     {

@@ -1,0 +1,109 @@
+namespace Reeve.Server.Storage.Backups;
+
+/// <summary>
+/// A data folder in the making beside the place where it will be: it moves there in one step, or is gone.
+/// </summary>
+internal sealed class RestoreFolder : IDisposable
+{
+    private const string LockName = "lock";
+
+    private readonly string _target;
+    private readonly DataFolder? _targetLock;
+    private readonly DataFolder _making;
+    private bool _isComplete;
+
+    private RestoreFolder(string target, DataFolder? targetLock, DataFolder making)
+    {
+        _target = target;
+        _targetLock = targetLock;
+        _making = making;
+    }
+
+    /// <summary>Where the parts go meanwhile.</summary>
+    internal string FolderPath => _making.FolderPath;
+
+    /// <exception cref="BackupException">The target holds something.</exception>
+    /// <exception cref="StartException">A server runs on it, or a folder cannot be made.</exception>
+    internal static RestoreFolder For(string folder)
+    {
+        var target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        target = Directory.Exists(target)
+            ? Directory.ResolveLinkTarget(target, returnFinalTarget: true)?.FullName ?? target
+            : target;
+        if (File.Exists(target))
+        {
+            throw new BackupException($"{target} is a file; name a folder that does not exist yet or is empty.");
+        }
+
+        // A lock alone is what a start leaves that came to nothing.
+        var targetLock = File.Exists(Path.Combine(target, LockName)) ? DataFolder.Open(target) : null;
+        try
+        {
+            if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target)
+                .Any(static entry => Path.GetFileName(entry) != LockName))
+            {
+                throw new BackupException(
+                    $"The data folder {target} is not empty; restore into a new one, or move this one away first.");
+            }
+
+            return new RestoreFolder(target, targetLock, Begin(target));
+        }
+        catch
+        {
+            targetLock?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Moves the folder to its place.</summary>
+    internal void Complete()
+    {
+        try
+        {
+            FolderSync.Flush(FolderPath);
+            if (_targetLock is not null)
+            {
+                File.Delete(Path.Combine(_target, LockName));
+            }
+
+            if (Directory.Exists(_target))
+            {
+                Directory.Delete(_target); // Fails when something came into it meanwhile.
+            }
+
+            Directory.Move(FolderPath, _target);
+            _isComplete = true;
+            FolderSync.Flush(Path.GetDirectoryName(_target)!);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(
+                $"The restored folder cannot take the place of {_target}: {error.Message} Restore into a folder that "
+                + "does not exist yet, such as one below it.", error);
+        }
+    }
+
+    public void Dispose()
+    {
+        if (!_isComplete)
+        {
+            Directory.Delete(FolderPath, recursive: true);
+        }
+
+        _making.Dispose();
+        _targetLock?.Dispose();
+    }
+
+    private static DataFolder Begin(string target)
+    {
+        var making = DataFolder.Open(
+            Path.Combine(Path.GetDirectoryName(target) ?? target, $".{Path.GetFileName(target)}.restoring"));
+        foreach (var left in Directory.EnumerateFiles(making.FolderPath)
+            .Where(static path => Path.GetFileName(path) != LockName))
+        {
+            File.Delete(left); // Of a restore that was killed.
+        }
+
+        return making;
+    }
+}
