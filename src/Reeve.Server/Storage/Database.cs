@@ -17,7 +17,10 @@ internal sealed partial class Database : IDisposable
 {
     private const int BatchMax = 512;
     private const long WritesBetweenCheckpoints = 20_000; // The file's length tells nothing: it never shrinks.
-    private const long WalRestartBytes = 128L << 20;
+    private const int BusyMilliseconds = 10_000;
+
+    /// <summary>A write-ahead log longer than this is begun anew as soon as no read needs it.</summary>
+    internal const long WalRestartBytes = 128L << 20;
 
     private readonly string _connectionString;
     private readonly string _walPath;
@@ -195,9 +198,10 @@ internal sealed partial class Database : IDisposable
     {
         var connection = new SqliteConnection(connectionString);
         connection.Open();
+        _ = raw.sqlite3_busy_timeout(connection.Handle!, BusyMilliseconds);
         using var command = connection.CreateCommand();
 #pragma warning disable CA2100 // Constants of this class.
-        command.CommandText = "PRAGMA busy_timeout=10000; PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; "
+        command.CommandText = "PRAGMA foreign_keys=ON; PRAGMA mmap_size=0; "
             + "PRAGMA temp_store=MEMORY; " + pragmas;
 #pragma warning restore CA2100
         command.ExecuteNonQuery();
@@ -338,19 +342,25 @@ internal sealed partial class Database : IDisposable
         var bytes = wal.Exists ? wal.Length : 0;
         if (bytes > WalRestartBytes)
         {
-            try
-            {
-                _writer.Single("PRAGMA wal_checkpoint(TRUNCATE)", static row => row.GetInt64(0));
-            }
-            catch (SqliteException error)
-            {
-                LogCheckpointFailed(error);
-            }
+            RestartWal();
         }
         else if (_writer.WriteCount - _writesAtCheckpoint > WritesBetweenCheckpoints)
         {
             _writesAtCheckpoint = _writer.WriteCount;
             _checkpointWanted.Set();
+        }
+    }
+
+    // Without waiting: one long read (a backup, a verify) would hold up every run. The log grows until that read ends.
+    private void RestartWal()
+    {
+        var handle = _writer.Connection.Handle!;
+        _ = raw.sqlite3_busy_timeout(handle, 0);
+        var code = raw.sqlite3_wal_checkpoint_v2(handle, "main", raw.SQLITE_CHECKPOINT_TRUNCATE, out _, out _);
+        _ = raw.sqlite3_busy_timeout(handle, BusyMilliseconds);
+        if (code is not (raw.SQLITE_OK or raw.SQLITE_BUSY))
+        {
+            LogCheckpointFailed(new SqliteException(raw.sqlite3_errmsg(handle).utf8_to_string(), code & 0xff, code));
         }
     }
 

@@ -86,6 +86,35 @@ public sealed class DatabaseTests : IDisposable
         Assert.Equal(1, Rows());
     }
 
+    /// <summary>A backup or a verify of a busy server reads one snapshot for long.</summary>
+    [Fact]
+    public async Task Write_WhileAReadTakesLong_DoesNotWaitForItWhenTheLogIsLarge()
+    {
+        const int CommitsBetweenLooks = 64; // At the length of the log, of which this makes 192 MiB.
+        var cancellationToken = TestContext.Current.CancellationToken;
+        await _database.WriteAsync(static session => session.Execute("CREATE TABLE b (content BLOB)"));
+        using var done = new ManualResetEventSlim();
+        var reading = Task.Run(() => _database.Read(session =>
+        {
+            var rows = session.Count("SELECT COUNT(*) FROM t");
+            done.Wait(cancellationToken);
+            return rows;
+        }), cancellationToken);
+        var longest = TimeSpan.Zero;
+        for (var commits = 0; commits <= CommitsBetweenLooks; commits++)
+        {
+            var start = TimeProvider.System.GetTimestamp();
+            await _database.WriteAsync(static session =>
+                session.Execute("INSERT INTO b VALUES (zeroblob(3 << 20))"));
+            var took = TimeProvider.System.GetElapsedTime(start);
+            longest = took > longest ? took : longest;
+        }
+
+        done.Set();
+        await reading;
+        Assert.True(longest < TimeSpan.FromSeconds(8), $"A write took {longest}."); // Waiting, it took 10 s.
+    }
+
     [Fact]
     public void Read_ThatWrites_IsRefused() => Assert.Throws<StorageException>(() =>
         _database.Read(static session => session.Execute("INSERT INTO t VALUES (1)")));
