@@ -5,6 +5,7 @@ var root = new RootCommand("Reeve: a self-hosted server that runs AI agents.")
 {
     ServeCommand.Make(),
     VerifyCommand.Make(),
+    DoctorCommand.Make(),
     BackupCommand.Make(),
     RestoreCommand.Make(),
 };

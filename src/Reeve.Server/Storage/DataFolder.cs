@@ -4,6 +4,7 @@ namespace Reeve.Server.Storage;
 internal sealed class DataFolder : IDisposable
 {
     internal const string DatabaseName = "reeve.db";
+    internal const string LockName = "lock";
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
@@ -21,6 +22,25 @@ internal sealed class DataFolder : IDisposable
 
     /// <summary>Where the database of a data folder lies; for commands that work beside a running server.</summary>
     internal static string DatabaseIn(string folder) => Path.Combine(folder, DatabaseName);
+
+    /// <summary>Whether a process holds a file as a server its lock; it is held itself for that moment.</summary>
+    internal static bool IsHeld(string file)
+    {
+        try
+        {
+            new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read).Dispose();
+            return false;
+        }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException
+            or UnauthorizedAccessException)
+        {
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
 
     /// <summary>Creates the folder where it is missing (mode 0700) and locks it until disposal.</summary>
     internal static DataFolder Open(string path)
@@ -75,7 +95,7 @@ internal sealed class DataFolder : IDisposable
 
     private static FileStream Lock(string path)
     {
-        var file = Path.Combine(path, "lock");
+        var file = Path.Combine(path, LockName);
         try
         {
             return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);

@@ -7,13 +7,19 @@ namespace Reeve.Server.Storage;
 internal static partial class SelfCheck
 {
     /// <summary>Older ones can corrupt a WAL that two connections write and checkpoint.</summary>
-    private static readonly Version SqliteFloor = new(3, 51, 3);
+    internal static readonly Version SqliteFloor = new(3, 51, 3);
 
     /// <summary>ASP.NET Core before it has published vulnerabilities.</summary>
-    private static readonly Version RuntimeFloor = new(10, 0, 13);
+    internal static readonly Version RuntimeFloor = new(10, 0, 13);
+
+    /// <summary>What <c>PRAGMA synchronous</c> says when each commit is flushed.</summary>
+    internal const int SynchronousFull = 2;
+
+    /// <summary>A clock before it was never set.</summary>
+    internal const int YearMin = 2026;
 
     /// <summary>Clocks are set back by a little in ordinary operation.</summary>
-    private static readonly TimeSpan ClockTolerance = TimeSpan.FromMinutes(1);
+    internal static readonly TimeSpan ClockTolerance = TimeSpan.FromMinutes(1);
 
     /// <summary>Checks the engine, before anything is written.</summary>
     internal static void Engine(DbSession session)
@@ -26,7 +32,8 @@ internal static partial class SelfCheck
 
         Require(session.Single("PRAGMA journal_mode", static row => row.GetString(0)) == "wal",
             "The database is not in WAL mode; the data folder must lie on a local disk.");
-        Require(session.Count("PRAGMA synchronous") == 2, "The database does not run with synchronous=FULL.");
+        Require(session.Count("PRAGMA synchronous") == SynchronousFull,
+            "The database does not run with synchronous=FULL.");
     }
 
     /// <summary>The newest ids of the tables whose order is that of their ids.</summary>
@@ -36,11 +43,16 @@ internal static partial class SelfCheck
         .. session.List("SELECT max(id) FROM ledger_entries", static row => row.StringOrNull(0)).OfType<string>(),
     ];
 
+    /// <summary>When the newest data was made; the epoch when there is none.</summary>
+    internal static DateTimeOffset Newest(DbSession session) => DateTimeOffset.FromUnixTimeMilliseconds(Math.Max(
+        session.Count("SELECT created_at FROM runs ORDER BY id DESC LIMIT 1"),
+        session.Count("SELECT created_at FROM ledger_entries ORDER BY id DESC LIMIT 1")));
+
     /// <summary>Checks, after the migrations, that the database takes writes and that the clock can be right.</summary>
     internal static void Data(DbSession session, TimeProvider time)
     {
         var now = time.GetUtcNow();
-        Require(now.Year >= 2026, string.Create(CultureInfo.InvariantCulture,
+        Require(now.Year >= YearMin, string.Create(CultureInfo.InvariantCulture,
             $"The clock says {now:yyyy-MM-dd HH:mm} UTC, which cannot be; set it first."));
         try
         {
@@ -52,9 +64,7 @@ internal static partial class SelfCheck
             throw new StartException($"The database does not take writes: {error.Message}.", error);
         }
 
-        var newest = DateTimeOffset.FromUnixTimeMilliseconds(Math.Max(
-            session.Count("SELECT created_at FROM runs ORDER BY id DESC LIMIT 1"),
-            session.Count("SELECT created_at FROM ledger_entries ORDER BY id DESC LIMIT 1")));
+        var newest = Newest(session);
         Require(now >= newest - ClockTolerance, string.Create(CultureInfo.InvariantCulture,
             $"The clock says {now:yyyy-MM-dd HH:mm} UTC, but the newest data is of {newest:yyyy-MM-dd HH:mm}; "
             + $"set it first."));

@@ -5,8 +5,6 @@ namespace Reeve.Server.Storage.Backups;
 /// </summary>
 internal sealed class RestoreFolder : IDisposable
 {
-    private const string LockName = "lock";
-
     private readonly string _target;
     private readonly DataFolder? _targetLock;
     private readonly DataFolder _making;
@@ -36,11 +34,11 @@ internal sealed class RestoreFolder : IDisposable
         }
 
         // A lock alone is what a start leaves that came to nothing.
-        var targetLock = File.Exists(Path.Combine(target, LockName)) ? DataFolder.Open(target) : null;
+        var targetLock = File.Exists(Path.Combine(target, DataFolder.LockName)) ? DataFolder.Open(target) : null;
         try
         {
             if (Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target)
-                .Any(static entry => Path.GetFileName(entry) != LockName))
+                .Any(static entry => Path.GetFileName(entry) != DataFolder.LockName))
             {
                 throw new BackupException(
                     $"The data folder {target} is not empty; restore into a new one, or move this one away first.");
@@ -63,7 +61,7 @@ internal sealed class RestoreFolder : IDisposable
             FolderSync.Flush(FolderPath);
             if (_targetLock is not null)
             {
-                File.Delete(Path.Combine(_target, LockName));
+                File.Delete(Path.Combine(_target, DataFolder.LockName));
             }
 
             if (Directory.Exists(_target))
@@ -99,7 +97,7 @@ internal sealed class RestoreFolder : IDisposable
         var making = DataFolder.Open(
             Path.Combine(Path.GetDirectoryName(target) ?? target, $".{Path.GetFileName(target)}.restoring"));
         foreach (var left in Directory.EnumerateFiles(making.FolderPath)
-            .Where(static path => Path.GetFileName(path) != LockName))
+            .Where(static path => Path.GetFileName(path) != DataFolder.LockName))
         {
             File.Delete(left); // Of a restore that was killed.
         }
