@@ -81,6 +81,14 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
         return true;
     }
 
+    /// <summary>Starts a command and does not wait for it.</summary>
+    internal static ReeveProcess Begin(string folder, string[] args, params (string Name, string Value)[] environment)
+    {
+        var process = new ReeveProcess(folder, args, environment);
+        process.Start();
+        return process;
+    }
+
     /// <summary>Runs a command to its end.</summary>
     internal static async Task<(int Code, string Output, string Errors)> RunAsync(
         string folder, string[] args, params (string Name, string Value)[] environment)

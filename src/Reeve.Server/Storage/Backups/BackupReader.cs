@@ -6,8 +6,8 @@ namespace Reeve.Server.Storage.Backups;
 internal static class BackupReader
 {
     /// <summary>
-    /// Writes the parts into <paramref name="folder"/>, flushed. Only when this returns is what lies there what was
-    /// backed up; after an exception it is to be thrown away.
+    /// Writes the parts into <paramref name="folder"/>. Only when this returns is what lies there what was backed up;
+    /// after an exception it is to be thrown away.
     /// </summary>
     /// <exception cref="BackupException">
     /// It is no backup, not whole, not as it was written, of a newer Reeve, or encrypted with another passphrase.
@@ -107,7 +107,6 @@ internal static class BackupReader
 
         using var output = new FileStream(path, options);
         archive.CopyTo(output, cancellationToken);
-        output.Flush(flushToDisk: true);
     }
 
     private static void RequireDatabase(string path, string file)

@@ -53,11 +53,20 @@ internal sealed class RestoreFolder : IDisposable
         }
     }
 
-    /// <summary>Moves the folder to its place.</summary>
+    /// <summary>Moves the folder to its place once all of it is on the disk.</summary>
     internal void Complete()
     {
         try
         {
+            foreach (var path in Directory.EnumerateFiles(FolderPath))
+            {
+                if (Path.GetFileName(path) != DataFolder.LockName)
+                {
+                    using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite);
+                    file.Flush(flushToDisk: true);
+                }
+            }
+
             FolderSync.Flush(FolderPath);
             if (_targetLock is not null)
             {
