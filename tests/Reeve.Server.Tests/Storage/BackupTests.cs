@@ -145,6 +145,32 @@ public sealed class BackupTests : IAsyncLifetime
         Assert.False(IsAccepted([.. other[..BackupSeal.HeadLength], .. chunks.SelectMany(static chunk => chunk)]));
     }
 
+    /// <summary>The seal by itself, without the sums inside that would notice as well.</summary>
+    [Fact]
+    public void Seal_OfChunksMovedDoubledOrLeftOut_DoesNotOpen()
+    {
+        var content = RandomNumberGenerator.GetBytes(3 * SealingStream.ChunkBytes);
+        var whole = Seal(content, salt: 1);
+        var head = whole[..BackupSeal.HeadLength];
+        var chunks = whole.AsSpan(BackupSeal.HeadLength).ToArray().Chunk(SealedChunk).ToList();
+        Assert.Equal(3, chunks.Count); // The last is as long as the others.
+
+        Assert.Equal(content, Opened(0, 1, 2));
+        foreach (var order in new int[][] { [1, 0, 2], [0, 0, 1, 2], [0, 2], [1, 2], [2], [0, 1], [0], [], [0, 1, 2, 2] })
+        {
+            Assert.Throws<BackupException>(() => Opened(order));
+        }
+
+        byte[] Opened(params int[] order)
+        {
+            using var input = new MemoryStream([.. order.SelectMany(index => chunks[index])]);
+            using var opening = new OpeningStream(input, BackupSeal.Open(Passphrase, head)!, "it");
+            using var output = new MemoryStream();
+            opening.CopyTo(output);
+            return output.ToArray();
+        }
+    }
+
     [Fact]
     public void Backup_ThatNamesAnotherFile_WritesItNowhere()
     {
@@ -280,17 +306,17 @@ public sealed class BackupTests : IAsyncLifetime
         Write(new BackupOrder(Data, File1) { WithKeys = true });
         var plain = File.ReadAllBytes(File1);
         File.Delete(File1);
-        if (!isSealed)
-        {
-            return plain;
-        }
+        return isSealed ? Seal(plain, salt) : plain;
+    }
 
+    private static byte[] Seal(byte[] content, byte salt)
+    {
         using var bytes = new MemoryStream();
         var seal = BackupSeal.Make(
             Passphrase, Enumerable.Repeat(salt, BackupSeal.SaltLength).ToArray(), memoryKibibytes: 8, passes: 1);
         bytes.Write(seal.Head);
         using var sealing = new SealingStream(bytes, seal);
-        sealing.Write(plain);
+        sealing.Write(content);
         sealing.Finish();
         return bytes.ToArray();
     }
