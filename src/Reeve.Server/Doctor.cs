@@ -135,7 +135,7 @@ internal sealed class Doctor(TimeProvider time, Func<string, string?> environmen
         if (withoutKey.Count > 0)
         {
             _diagnosis.Warn("providers", $"{string.Join(", ", withoutKey)} has no API key.",
-                "Set OPENAI_API_KEY, ANTHROPIC_API_KEY, or what api_key_env names, where the server starts.");
+                "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or what api_key_env names, unless it asks for none.");
         }
         else
         {
