@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Reeve.Server.Http;
+using Reeve.Server.Runs;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server;
@@ -57,7 +58,7 @@ internal static class HealthEndpoints
             System.Text.Encoding.UTF8.GetBytes($$"""{"version":"{{ServerVersion.Number}}","commit":{{commit}}}"""));
     }
 
-    private static Task Metrics(HttpContext context, Database database)
+    private static Task Metrics(HttpContext context, Database database, Capacity capacity)
     {
         if (context.Connection.RemoteIpAddress is not { } address || !IPAddress.IsLoopback(address))
         {
@@ -70,6 +71,18 @@ internal static class HealthEndpoints
             # HELP reeve_commits_total Transactions committed by the writer.
             # TYPE reeve_commits_total counter
             reeve_commits_total {database.CommitCount}
+            # HELP reeve_open_runs Runs that are open.
+            # TYPE reeve_open_runs gauge
+            reeve_open_runs {capacity.Runs.Taken}
+            # HELP reeve_open_streams Streams that are being sent.
+            # TYPE reeve_open_streams gauge
+            reeve_open_streams {capacity.Streams.Taken}
+            # HELP reeve_refused_runs_total Runs refused because the node had as many as it takes.
+            # TYPE reeve_refused_runs_total counter
+            reeve_refused_runs_total {capacity.Runs.Refusals}
+            # HELP reeve_refused_streams_total Streams refused because the node sent as many as it can.
+            # TYPE reeve_refused_streams_total counter
+            reeve_refused_streams_total {capacity.Streams.Refusals}
             # HELP process_working_set_bytes Memory of the process.
             # TYPE process_working_set_bytes gauge
             process_working_set_bytes {Environment.WorkingSet}

@@ -39,6 +39,12 @@ internal sealed record LimitOptions
 
     internal long UploadBytesMax { get; init; } = 32L << 20;
 
+    /// <summary>Runs open at once on this node, whoever's they are.</summary>
+    internal int RunsMax { get; init; } = 10_000;
+
+    /// <summary>Streams open at once on this node, whoever's they are.</summary>
+    internal int StreamsMax { get; init; } = 20_000;
+
     internal int FreeRequestsPerMinute { get; init; } = 10;
 
     internal int StarterRequestsPerMinute { get; init; } = 60;

@@ -208,6 +208,8 @@ internal sealed class ReeveOptionsReader
         {
             BodyBytesMax = section?.Integer("body_bytes_max", Kibibyte, Gibibyte) ?? options.BodyBytesMax,
             UploadBytesMax = section?.Integer("upload_bytes_max", Kibibyte, Gibibyte) ?? options.UploadBytesMax,
+            RunsMax = (int)(section?.Integer("runs_max", 1, 1_000_000) ?? options.RunsMax),
+            StreamsMax = (int)(section?.Integer("streams_max", 1, 1_000_000) ?? options.StreamsMax),
             FreeRequestsPerMinute = Rate("free", options.FreeRequestsPerMinute),
             StarterRequestsPerMinute = Rate("starter", options.StarterRequestsPerMinute),
             ProRequestsPerMinute = Rate("pro", options.ProRequestsPerMinute),

@@ -57,14 +57,42 @@ internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
     public void Dispose() => _json?.Dispose();
 }
 
+/// <summary>The place of a stream; the default is none.</summary>
+internal readonly struct StreamPlace(Places places) : IDisposable
+{
+    private readonly Places? _places = places;
+
+    public void Dispose() => _places?.Leave();
+}
+
 /// <summary>Sends a run as a stream of one dialect: replays from a cursor, then follows the log to its end.</summary>
 internal sealed class RunStream(
-    TimeProvider time, CreditOptions credits, IHostApplicationLifetime lifetime, Failpoints failpoints)
+    TimeProvider time, CreditOptions credits, Capacity capacity, IHostApplicationLifetime lifetime, Failpoints failpoints)
 {
     /// <summary>
     /// What is written waits in the server until it is sent; a reader who accepts nothing pins so much and no more.
     /// </summary>
     private const int UnsentBytesMax = 32 * 1024;
+
+    private const int RetryAfterSeconds = 5;
+
+    /// <summary>
+    /// Takes the place of a stream, before anything is done for it; the caller gives it back by disposal.
+    /// </summary>
+    /// <exception cref="ApiException">503: the server is stopping, or sends as many streams as it can.</exception>
+    internal StreamPlace Enter()
+    {
+        if (lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            throw new ApiException(ApiErrorCodes.Unavailable, "The server is stopping.")
+            {
+                RetryAfterSeconds = RetryAfterSeconds,
+            };
+        }
+
+        capacity.Streams.Enter();
+        return new StreamPlace(capacity.Streams);
+    }
 
     /// <summary>Answers the whole request; true when the stream reached the end of the run.</summary>
     internal async Task<bool> SendAsync(

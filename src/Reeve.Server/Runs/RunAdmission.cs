@@ -24,16 +24,25 @@ namespace Reeve.Server.Runs;
 /// </remarks>
 internal sealed class RunAdmission(
     Database database, AgentStore agents, RunLog log, RunHost host, RunContexts contexts, RunPlanner planner,
-    CreditLedger ledger, CreditOptions credits, IdGenerator ids, TimeProvider time, Failpoints failpoints)
+    CreditLedger ledger, CreditOptions credits, Capacity capacity, IdGenerator ids, TimeProvider time, Failpoints failpoints)
 {
     private const int QueuedMax = 10;
     private const int TriesMax = 20;
     private static readonly ConversationHistory NoHistory = new([], true, PrivacyClass.Standard, 0);
     private static readonly JsonElement NoMetadata = JsonElement.Parse("{}");
 
-    internal async Task<Admission> AdmitAsync(StartRun start)
+    /// <summary>
+    /// For the first moment of a request, before its body is read: refuses what would be refused later, at more cost.
+    /// </summary>
+    internal void RefuseAtTheDoor()
     {
         host.RefuseWhenStopping();
+        capacity.Runs.RefuseWhenFull();
+    }
+
+    internal async Task<Admission> AdmitAsync(StartRun start)
+    {
+        RefuseAtTheDoor();
         for (var tries = 0; tries < TriesMax; tries++)
         {
             if (await TryAsync(start, isFirstTry: tries == 0) is { } admission)
@@ -87,7 +96,7 @@ internal sealed class RunAdmission(
         var call = queue ? null : plan;
         var (run, events) = Prepare(start, look, privacyClass, cap, call);
         await run.Turn.WaitAsync(); // Nobody may begin or cancel it before its first events are published.
-        log.Register(run);
+        log.Admit(run);
         Admission? other;
         try
         {

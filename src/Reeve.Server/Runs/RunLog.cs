@@ -8,7 +8,7 @@ namespace Reeve.Server.Runs;
 /// The append-only log of all runs. Appends go through the one writer (group commit) and are fenced by the run's epoch;
 /// nobody sees an event before it is durable.
 /// </summary>
-internal sealed class RunLog(Database database, TimeProvider time, Failpoints failpoints)
+internal sealed class RunLog(Database database, Capacity capacity, TimeProvider time, Failpoints failpoints)
 {
     internal const int PageEvents = 500;
 
@@ -23,9 +23,27 @@ internal sealed class RunLog(Database database, TimeProvider time, Failpoints fa
     /// <summary>
     /// Makes a run known to readers. A second claim replaces the first, whose appends the epoch refuses.
     /// </summary>
-    internal void Register(LiveRun run) => _live[run.RunId] = run;
+    internal void Register(LiveRun run)
+    {
+        capacity.Runs.EnterAnyway();
+        _live[run.RunId] = run;
+    }
 
-    internal void Forget(LiveRun run) => _live.TryRemove(KeyValuePair.Create(run.RunId, run));
+    /// <summary>Makes a run known that is new.</summary>
+    /// <exception cref="ApiException">503: the node has as many as it takes.</exception>
+    internal void Admit(LiveRun run)
+    {
+        capacity.Runs.Enter();
+        _live[run.RunId] = run;
+    }
+
+    internal void Forget(LiveRun run)
+    {
+        if (_live.TryRemove(KeyValuePair.Create(run.RunId, run)))
+        {
+            capacity.Runs.Leave();
+        }
+    }
 
     /// <summary>
     /// Seals events at the end of the log and writes them, and <paramref name="alongside"/>, in one transaction. The

@@ -13,6 +13,7 @@ internal static class RunsSetup
     {
         services.AddSingleton(static provider =>
             new ReceiptSigner(provider.GetRequiredService<MasterKey>().Derive("receipts")));
+        services.AddSingleton<Capacity>();
         services.AddSingleton<RunLog>();
         services.AddSingleton<RunReader>();
         services.AddSingleton<RunPlanner>();

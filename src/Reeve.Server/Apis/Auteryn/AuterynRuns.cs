@@ -10,7 +10,9 @@ internal sealed class AuterynRuns(
 {
     internal async Task RunAsync(HttpContext context)
     {
+        admission.RefuseAtTheDoor();
         var request = await AuterynRequest.ReadAsync(context, options);
+        using var place = request.Stream ? stream.Enter() : default;
         var admitted = await admission.AdmitAsync(request.Start);
         if (request.Stream)
         {

@@ -104,6 +104,7 @@ internal sealed class AuterynTasks(
     internal async Task EventsAsync(HttpContext context, string taskId, string runId)
     {
         var after = StreamCursor.Read(context);
+        using var place = stream.Enter();
         var task = Require(context, taskId);
         var tenant = context.Caller().Tenant;
         if (!Id.TryParse(Id.Run, runId, out var id)

@@ -135,6 +135,7 @@ internal static class MeshRunEndpoints
         HttpContext context, string runId, RunReader reader, MeshRunWriter writer, RunStream stream)
     {
         var after = StreamCursor.Read(context);
+        using var place = stream.Enter();
         if (!Id.TryParse(Id.Run, runId, out var id) || reader.Open(context.Caller().Tenant, id) is not { } feed)
         {
             throw ApiException.NotFound("run");

@@ -16,7 +16,9 @@ internal sealed class MeshRuns(
             RefuseAfterSunset();
         }
 
+        admission.RefuseAtTheDoor();
         var request = await MeshRunRequest.ReadAsync(context, options, agentInPath);
+        using var place = request.Stream ? stream.Enter() : default;
         var admitted = await admission.AdmitAsync(request.Start);
         if (admitted.IsReplay)
         {

@@ -1,0 +1,62 @@
+using Reeve.Server.Http;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>
+/// How much one node does at once (docs/configuration.md, <c>limits</c>). What finds no room is refused at the door,
+/// before it has cost anything: a node that takes in more than it can do serves nobody.
+/// </summary>
+internal sealed class Capacity(ReeveOptions options)
+{
+    /// <summary>Runs that are open, whatever they wait for.</summary>
+    internal Places Runs { get; } = new(options.Limits.RunsMax, "runs as it takes");
+
+    /// <summary>Streams that are being sent; several may follow one run.</summary>
+    internal Places Streams { get; } = new(options.Limits.StreamsMax, "streams as it sends");
+}
+
+/// <summary>A bounded number of places.</summary>
+internal sealed class Places(int max, string what)
+{
+    /// <summary>
+    /// Those who are sent away in a row are told different times, so that they do not come back together.
+    /// </summary>
+    private const int RetryAfterSecondsMax = 5;
+
+    private int _taken;
+    private int _refusals;
+
+    internal int Taken => Volatile.Read(ref _taken);
+
+    internal int Refusals => Volatile.Read(ref _refusals);
+
+    /// <summary>Takes a place.</summary>
+    /// <exception cref="ApiException">503: there is none.</exception>
+    internal void Enter()
+    {
+        if (Interlocked.Increment(ref _taken) > max)
+        {
+            Interlocked.Decrement(ref _taken);
+            throw Full();
+        }
+    }
+
+    /// <summary>Takes a place even when there is none: for what was let in before the process began.</summary>
+    internal void EnterAnyway() => Interlocked.Increment(ref _taken);
+
+    internal void Leave() => Interlocked.Decrement(ref _taken);
+
+    internal void RefuseWhenFull()
+    {
+        if (Taken >= max)
+        {
+            throw Full();
+        }
+    }
+
+    private ApiException Full() =>
+        new(ApiErrorCodes.Unavailable, $"The server has as many {what} at once; try again later.")
+        {
+            RetryAfterSeconds = 1 + (int)((uint)Interlocked.Increment(ref _refusals) % RetryAfterSecondsMax),
+        };
+}
