@@ -50,6 +50,8 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
         }
     }
 
+    internal int ProcessId => _process.Id;
+
     /// <summary>Starts a server on the data of a folder and waits until it says that it is ready.</summary>
     internal static async Task<ReeveProcess> ServeAsync(string folder, params (string Name, string Value)[] environment)
     {
