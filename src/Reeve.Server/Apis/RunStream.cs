@@ -112,7 +112,7 @@ internal sealed class RunStream(
             {
                 state.Apply(entry);
                 project(state, entry, frames);
-                if (frames.UnsentBytes >= UnsentBytesMax && !await FlushAsync(writer, frames))
+                if (frames.UnsentBytes >= UnsentBytesMax && !await FlushAsync(writer, frames, closing.Token))
                 {
                     return false;
                 }
@@ -133,7 +133,7 @@ internal sealed class RunStream(
             }
 
             // Headers leave at once, so that a waiting reader knows that it is connected.
-            if ((frames.HasUnsent || !writer.HasBegun) && !await FlushAsync(writer, frames))
+            if ((frames.HasUnsent || !writer.HasBegun) && !await FlushAsync(writer, frames, closing.Token))
             {
                 return false;
             }
@@ -156,12 +156,12 @@ internal sealed class RunStream(
         }
     }
 
-    private async Task<bool> FlushAsync(SseWriter writer, FrameSink frames)
+    private async Task<bool> FlushAsync(SseWriter writer, FrameSink frames, CancellationToken closing)
     {
         writer.Begin();
         (frames.HasUnsent, frames.UnsentBytes) = (false, 0);
         failpoints.Hit(Failpoints.StreamBeforeFlush);
-        if (!await writer.FlushAsync())
+        if (!await writer.FlushAsync(closing))
         {
             return false;
         }

@@ -14,6 +14,9 @@ internal sealed class SseWriter(HttpContext context, TimeProvider time)
     internal static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan FlushDeadline = TimeSpan.FromSeconds(15);
 
+    /// <summary>How long a reader has to take what was written when the stream is being closed.</summary>
+    internal static readonly TimeSpan ClosingDeadline = TimeSpan.FromSeconds(1);
+
     private readonly PipeWriter _writer = context.Response.BodyWriter;
 
     /// <summary>True once the answer is a stream and nothing else.</summary>
@@ -63,9 +66,10 @@ internal sealed class SseWriter(HttpContext context, TimeProvider time)
     internal void WriteHeartbeat() => _writer.Write(": ping\n\n"u8);
 
     /// <summary>
-    /// Sends what was written; false: the reader is gone or accepted nothing for too long, and was cut off.
+    /// Sends what was written; false: the reader is gone or accepted nothing for too long, and was cut off. Once
+    /// <paramref name="closing"/> is cancelled there is less time.
     /// </summary>
-    internal async Task<bool> FlushAsync()
+    internal async Task<bool> FlushAsync(CancellationToken closing)
     {
         var flush = _writer.FlushAsync(context.RequestAborted);
         if (flush.IsCompletedSuccessfully)
@@ -73,10 +77,27 @@ internal sealed class SseWriter(HttpContext context, TimeProvider time)
             return !flush.Result.IsCompleted && !context.RequestAborted.IsCancellationRequested;
         }
 
+        var flushing = flush.AsTask();
         try
         {
-            var result = await flush.AsTask().WaitAsync(FlushDeadline, time);
-            return !result.IsCompleted;
+            return !(await flushing.WaitAsync(FlushDeadline, time, closing)).IsCompleted;
+        }
+        catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
+        {
+            return await FinishAsync(flushing);
+        }
+        catch (Exception error) when (error is TimeoutException or OperationCanceledException or IOException)
+        {
+            context.Abort();
+            return false;
+        }
+    }
+
+    private async Task<bool> FinishAsync(Task<FlushResult> flushing)
+    {
+        try
+        {
+            return !(await flushing.WaitAsync(ClosingDeadline, time)).IsCompleted;
         }
         catch (Exception error) when (error is TimeoutException or OperationCanceledException or IOException)
         {

@@ -45,7 +45,15 @@ internal sealed partial class RunHost(
             run.Stop();
         }
 
-        await Task.WhenAll(_loops.Values).WaitAsync(cancellationToken);
+        try
+        {
+            await Task.WhenAll(_loops.Values).WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            LogNotReleased(_loops.Count); // They are as after a crash: the next start takes them over.
+        }
+
         failpoints.Hit(Failpoints.StopReleased);
     }
 
@@ -332,6 +340,9 @@ internal sealed partial class RunHost(
             run.Turn.Release();
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Count} runs were not let go in time.")]
+    private partial void LogNotReleased(int count);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{RunId} was taken over by another owner.")]
     private partial void LogStale(string runId);

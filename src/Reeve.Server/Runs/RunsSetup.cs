@@ -25,6 +25,7 @@ internal static class RunsSetup
         services.AddSingleton<RunAdmission>();
         services.AddSingleton<RunHost>();
         services.AddHostedService(static provider => provider.GetRequiredService<RunHost>());
+        services.AddHostedService<Drain>();
         services.AddSingleton<PayerBudgets>(static provider =>
         {
             var database = provider.GetRequiredService<Database>();
