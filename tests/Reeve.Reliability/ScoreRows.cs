@@ -3,6 +3,7 @@ using Reeve.Reliability.Kill;
 using Reeve.Reliability.Ledger;
 using Reeve.Reliability.Points;
 using Reeve.Reliability.Backup;
+using Reeve.Reliability.Drain;
 using Reeve.Reliability.Overload;
 using Reeve.Reliability.Simulation;
 using Reeve.Reliability.Streams;
@@ -31,6 +32,7 @@ internal static class ScoreRows
             { NotYet = "fetching tools and webhooks; Egress has the guard" },
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
         new("R19", "webhooks delivered under faults", null) { NotYet = "webhooks; the chaos proxy stands before them" },
+        new("D1", "stops under load", DrainHarness.RunAsync),
         new("R25", "overload at five times the peak", OverloadHarness.RunAsync),
         new("R20", "parser bombs in a child process", null) { NotYet = "the parser child; corpus of FuzzHost" },
         new("R28", "backup, restore, verify, go on", BackupHarness.RunAsync),

@@ -45,7 +45,8 @@ internal static class OverloadHarness
         if (trial.Scale != Scale.Test)
         {
             Expect(storm.Offered >= 0.9 * 5 * peak.Rate, $"only {storm.Offered:F0}/s could be offered");
-            Expect(storm.Rate >= GoodputShareMin * peak.Rate, $"goodput fell to {storm.Rate / peak.Rate:P0} of the peak");
+            Expect(storm.Rate >= GoodputShareMin * peak.Rate,
+                $"goodput fell to {storm.Rate / peak.Rate:P0} of the peak");
             Expect(storm.Good.Quantile(0.99) <= SlowdownMax * peak.Good.Quantile(0.99),
                 $"p99 of those let in rose from {peak.Good.Quantile(0.99):F0} to {storm.Good.Quantile(0.99):F0} ms");
             Expect(recovery <= RecoveryMax, $"it took {recovery.TotalSeconds:F0} s until all was as before");

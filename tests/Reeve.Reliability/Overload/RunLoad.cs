@@ -29,7 +29,7 @@ internal sealed class LoadResult
     }
 }
 
-/// <summary>JSON runs over raw connections: by callers who wait for their answers, or at a rate come what may.</summary>
+/// <summary>JSON runs over raw connections: by callers who wait for answers, or at a rate come what may.</summary>
 internal sealed class RunLoad(LoadedServer server) : IDisposable
 {
     private const int ConnectionsMax = 2_000;
