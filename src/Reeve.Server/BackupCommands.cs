@@ -43,7 +43,8 @@ internal static class BackupCommands
         var status = await DataCommands.VerifyAsync(folder.FolderPath, found);
         folder.Complete();
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
-            $"{dataFolder} is as it was on {manifest.MadeAt:yyyy-MM-dd HH:mm:ss} UTC, by Reeve {manifest.ReeveVersion}"));
+            $"{dataFolder} is as it was on {manifest.MadeAt:yyyy-MM-dd HH:mm:ss} UTC, "
+            + $"by Reeve {manifest.ReeveVersion}"));
         if (keyNote is not null)
         {
             await output.WriteLineAsync(keyNote);

@@ -67,7 +67,8 @@ internal readonly struct StreamPlace(Places places) : IDisposable
 
 /// <summary>Sends a run as a stream of one dialect: replays from a cursor, then follows the log to its end.</summary>
 internal sealed class RunStream(
-    TimeProvider time, CreditOptions credits, Capacity capacity, IHostApplicationLifetime lifetime, Failpoints failpoints)
+    TimeProvider time, CreditOptions credits, Capacity capacity, IHostApplicationLifetime lifetime,
+    Failpoints failpoints)
 {
     /// <summary>
     /// What is written waits in the server until it is sent; a reader who accepts nothing pins so much and no more.

@@ -24,7 +24,8 @@ namespace Reeve.Server.Runs;
 /// </remarks>
 internal sealed class RunAdmission(
     Database database, AgentStore agents, RunLog log, RunHost host, RunContexts contexts, RunPlanner planner,
-    CreditLedger ledger, CreditOptions credits, Capacity capacity, IdGenerator ids, TimeProvider time, Failpoints failpoints)
+    CreditLedger ledger, CreditOptions credits, Capacity capacity, IdGenerator ids, TimeProvider time,
+    Failpoints failpoints)
 {
     private const int QueuedMax = 10;
     private const int TriesMax = 20;

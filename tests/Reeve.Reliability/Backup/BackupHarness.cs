@@ -25,6 +25,7 @@ internal static class BackupHarness
 #pragma warning restore CA1031
             {
                 problems.Add($"seed {seed}, {round.Step}: {error}");
+                trial.Log(problems[^1]);
             }
 
             trial.Log($"{index + 1} of {count} restored, {problems.Count} violations");

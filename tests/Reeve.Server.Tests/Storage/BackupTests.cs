@@ -156,7 +156,8 @@ public sealed class BackupTests : IAsyncLifetime
         Assert.Equal(3, chunks.Count); // The last is as long as the others.
 
         Assert.Equal(content, Opened(0, 1, 2));
-        foreach (var order in new int[][] { [1, 0, 2], [0, 0, 1, 2], [0, 2], [1, 2], [2], [0, 1], [0], [], [0, 1, 2, 2] })
+        foreach (var order in (int[][])
+            [[1, 0, 2], [0, 0, 1, 2], [0, 2], [1, 2], [2], [0, 1], [0], [], [0, 1, 2, 2]])
         {
             Assert.Throws<BackupException>(() => Opened(order));
         }
@@ -190,9 +191,8 @@ public sealed class BackupTests : IAsyncLifetime
     {
         using var bytes = new MemoryStream();
         var archive = new BackupArchiveWriter(bytes, TestServer.StartTime);
-        archive.Add(BackupArchive.Manifest, Manifest() with { Schema = ["0001_first.sql", "0099_later.sql"] } is var later
-            ? later.Write()
-            : []);
+        var manifest = Manifest() with { Schema = ["0001_first.sql", "0099_later.sql"] };
+        archive.Add(BackupArchive.Manifest, manifest.Write());
         archive.Finish();
         File.WriteAllBytes(File1, bytes.ToArray());
         AssertRefused(File1, null, "was made by a newer Reeve (9.9.9; its schema has 0099_later.sql)");
