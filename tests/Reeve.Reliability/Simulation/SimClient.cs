@@ -33,10 +33,13 @@ internal sealed class SimRun(SimRequest request)
 
     internal bool IsAuteryn => request.Route == SimRoute.AuterynRun;
 
-    internal SimRequest Events(string? lastEventId) => IsAuteryn
-        ? new SimRequest(SimRoute.AuterynEvents, $"{TaskId}/{RunId}") { Agent = request.Agent,
-            LastEventId = lastEventId }
-        : new SimRequest(SimRoute.MeshEvents, RunId!) { LastEventId = lastEventId };
+    internal SimRequest Events(string? lastEventId)
+    {
+        var events = IsAuteryn
+            ? new SimRequest(SimRoute.AuterynEvents, $"{TaskId}/{RunId}")
+            : new SimRequest(SimRoute.MeshEvents, RunId!);
+        return events with { Agent = request.Agent, LastEventId = lastEventId };
+    }
 
     internal void Add(string frame)
     {

@@ -39,12 +39,12 @@ internal sealed class SimHandle(SimFile file, SimProcess process, bool isTempora
 internal sealed class SimDisk(SimRandom random)
 {
     [ThreadStatic]
-    private static SimDisk? t_current;
+    private static SimDisk? _current;
 
     private readonly Dictionary<string, SimFile> _files = new(StringComparer.Ordinal);
     private readonly HashSet<SimHandle> _open = [];
 
-    internal static SimDisk Current => t_current ?? throw new InvalidOperationException("No history runs here.");
+    internal static SimDisk Current => _current ?? throw new InvalidOperationException("No history runs here.");
 
     /// <summary>What SQLite takes its random bytes from.</summary>
     internal SimRandom Random => random;
@@ -52,7 +52,7 @@ internal sealed class SimDisk(SimRandom random)
     /// <summary>Who opens files now.</summary>
     internal SimProcess? Process { get; set; }
 
-    internal void MakeCurrent() => t_current = this;
+    internal void MakeCurrent() => _current = this;
 
     internal SimDisk Copy(SimRandom randomOfCopy)
     {

@@ -211,9 +211,9 @@ internal sealed class SimLock
         {
             _levels.Remove(handle);
         }
-        else if (_levels.ContainsKey(handle))
+        else if (_levels.TryGetValue(handle, out var held))
         {
-            _levels[handle] = Math.Min(level, _levels[handle]);
+            _levels[handle] = Math.Min(level, held);
         }
     }
 }

@@ -121,6 +121,7 @@ internal sealed class SimNode : IDisposable
         IsBuried = true;
         _world.Disk.Bury(Process, keepsPower);
         _services.Dispose();
+        _lifetime.Dispose();
     }
 
     public void Dispose()
@@ -159,7 +160,7 @@ internal sealed class SimNode : IDisposable
         return answer;
     }
 
-    private HttpContext Context(SimRequest request, SimAnswer answer)
+    private DefaultHttpContext Context(SimRequest request, SimAnswer answer)
     {
         var features = new FeatureCollection();
         features.Set<IHttpRequestFeature>(new HttpRequestFeature());
@@ -304,7 +305,7 @@ internal sealed class SimNode : IDisposable
         return services.BuildServiceProvider();
     }
 
-    private sealed class SimLifetime : IHostApplicationLifetime
+    private sealed class SimLifetime : IHostApplicationLifetime, IDisposable
     {
         private readonly CancellationTokenSource _stopping = new();
 
@@ -315,5 +316,7 @@ internal sealed class SimNode : IDisposable
         public CancellationToken ApplicationStopped => CancellationToken.None;
 
         public void StopApplication() => _stopping.Cancel();
+
+        public void Dispose() => _stopping.Dispose();
     }
 }

@@ -48,10 +48,10 @@ internal static unsafe class SimVfs
     }
 
     [DllImport("e_sqlite3")]
+#pragma warning disable CA5393, IDE1006 // The library lies beside the assembly; its own name.
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories | DllImportSearchPath.AssemblyDirectory)]
-#pragma warning disable IDE1006 // The library's own name.
     private static extern int sqlite3_vfs_register(Vfs* vfs, int makeDefault);
-#pragma warning restore IDE1006
+#pragma warning restore CA5393, IDE1006
 
     private static IoMethods* MakeMethods()
     {

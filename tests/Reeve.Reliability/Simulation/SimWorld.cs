@@ -33,7 +33,9 @@ internal sealed class SimWorld : IDisposable
     private readonly List<SimNode> _nodes = [];
     private readonly List<string> _problems = [];
     private readonly StringBuilder? _trace;
+#pragma warning disable CA2213 // One of _nodes, which are disposed.
     private SimNode? _current;
+#pragma warning restore CA2213
     private bool _isStorm;
     private int _crashAtHit;
     private int _crashAtWrite;
@@ -282,11 +284,7 @@ internal sealed class SimWorld : IDisposable
         var clients = _clients.ReadyCount > 0 ? 1 : 0;
         if (able.Count + clients == 0 || Random.Below(200) == 0)
         {
-            if (!Clock.Advance() && able.Count + clients == 0 && _current is { IsReady: true })
-            {
-                Clock.Advance();
-            }
-
+            Clock.Advance();
             return;
         }
 
