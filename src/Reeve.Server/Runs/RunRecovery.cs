@@ -17,7 +17,7 @@ namespace Reeve.Server.Runs;
 ///         output.reset, and what finished steps said is said again. A tool call with an intent and no result
 ///         is left to the loop, which makes it again when the tool allows that
 /// end     cancelled when somebody had asked for it; failed (poisoned) after the third attempt in a row that
-///         got no further
+///         got no tool's answer
 /// </code>
 /// </remarks>
 internal sealed partial class RunRecovery(

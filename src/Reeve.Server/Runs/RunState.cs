@@ -76,7 +76,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
 
     internal int CallCount { get; private set; }
 
-    /// <summary>How often in a row an owner was lost since the run last finished a step.</summary>
+    /// <summary>How often an owner was lost since the run last got a tool's answer.</summary>
     internal int RecoveryCount { get; private set; }
 
     /// <summary>True while the run waits for its next owner after a clean stop.</summary>
@@ -135,6 +135,11 @@ internal sealed class RunState(string runId, CreditOptions credits)
             case RunRecovered:
                 RecoveryCount += IsReleased ? 0 : 1;
                 IsReleased = false;
+                foreach (var call in _toolCalls.Where(static one => !one.IsFinished))
+                {
+                    call.IsOutcomeUnknown = !call.IsIdempotent;
+                }
+
                 break;
             case SourcesFound found:
                 Sources = found.Sources;
@@ -165,8 +170,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
                 _toolCalls[^1].IsIdempotent = started.Idempotent;
                 break;
             case ToolCallFinished finished:
-                Find(finished.Id).Finish(finished.Result, finished.IsError);
-                RecoveryCount = 0;
+                Finish(finished);
                 break;
             default:
                 End(entry);
@@ -191,7 +195,6 @@ internal sealed class RunState(string runId, CreditOptions credits)
         {
             _steps.Add(new RunStep(OpenText, [.. finished.ToolCalls.Select(call => new RunToolCall(call))]));
             _stepStart = null;
-            RecoveryCount = 0;
             IsAnswered = finished.ToolCalls.Count == 0;
             NewestEnd = new ModelCallEnd(finished.FinishReason, NewestCall!.CutByCredits);
         }
@@ -199,6 +202,13 @@ internal sealed class RunState(string runId, CreditOptions credits)
         {
             FailedModels.Add(NewestCall!.Model);
         }
+    }
+
+    private void Finish(ToolCallFinished finished)
+    {
+        var call = Find(finished.Id);
+        call.Finish(finished.Result, finished.IsError);
+        RecoveryCount = call.IsOutcomeUnknown ? RecoveryCount : 0; // To say that nobody knows is no progress.
     }
 
     private void End(RunEvent entry)
@@ -241,6 +251,9 @@ internal sealed class RunToolCall(RequestedToolCall request)
 
     /// <summary>What the tool promised when the call was made: that it may be made again.</summary>
     internal bool IsIdempotent { get; set; }
+
+    /// <summary>True: an owner was lost while the call was made, and it must not be made again.</summary>
+    internal bool IsOutcomeUnknown { get; set; }
 
     internal bool IsFinished { get; private set; }
 

@@ -20,16 +20,14 @@ internal sealed class ToolStep(RunLog log, Failpoints failpoints)
     internal async Task CallAsync(
         LiveRun run, RunContext context, RunToolCall call, CancellationToken cancellationToken)
     {
-        // After a crash the intent may stand in the log already: the call may have been made, or not.
-        if (run.State.ToolCalls.Any(started => started.Id == call.Id))
+        if (call.IsOutcomeUnknown)
         {
-            if (!call.IsIdempotent)
-            {
-                await log.AppendAsync(run, [new ToolCallFinished(call.Id, call.Tool, OutcomeUnknown, IsError: true)]);
-                return;
-            }
+            await log.AppendAsync(run, [new ToolCallFinished(call.Id, call.Tool, OutcomeUnknown, IsError: true)]);
+            return;
         }
-        else
+
+        // After a crash the intent of a call that can be made again stands in the log already.
+        if (run.State.ToolCalls.All(started => started.Id != call.Id))
         {
             await log.AppendAsync(run,
             [

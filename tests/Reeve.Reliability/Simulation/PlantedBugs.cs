@@ -40,8 +40,8 @@ internal sealed class PlantedBugs : IDisposable
             "            if (!@send_early@ || decide is not null)\n            {\n"
             + "                run.Publish(Events);\n            }\n"),
         new("repeat_tool", "an unsafe tool call is made again after a crash", "I8", "Runs/ToolStep.cs",
-            "            if (!call.IsIdempotent)",
-            "            if (!call.IsIdempotent && !@repeat_tool@)"),
+            "        if (call.IsOutcomeUnknown)",
+            "        if (call.IsOutcomeUnknown && !@repeat_tool@)"),
     ];
 
     private readonly string _folder;
