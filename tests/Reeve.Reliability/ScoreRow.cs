@@ -11,6 +11,9 @@ internal enum Scale
 /// <summary>What one row is asked to do. <c>Count</c> picks the number of trials of a scale.</summary>
 internal sealed record Trial(Scale Scale, ulong Seed, Action<string> Log)
 {
+    /// <summary>How long a row that has a length goes on; null: as its scale says.</summary>
+    internal TimeSpan? Length { get; init; }
+
     internal int Count(int test, int ci, int bench) => Scale switch
     {
         Scale.Test => test,

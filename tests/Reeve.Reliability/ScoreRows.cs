@@ -6,6 +6,7 @@ using Reeve.Reliability.Backup;
 using Reeve.Reliability.Drain;
 using Reeve.Reliability.Overload;
 using Reeve.Reliability.Simulation;
+using Reeve.Reliability.Soak;
 using Reeve.Reliability.Streams;
 
 namespace Reeve.Reliability;
@@ -33,6 +34,7 @@ internal static class ScoreRows
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
         new("R19", "webhooks delivered under faults", null) { NotYet = "webhooks; the chaos proxy stands before them" },
         new("D1", "stops under load", DrainHarness.RunAsync),
+        new("R21", "a soak: everything that clients do, for long", SoakHarness.RunAsync),
         new("R25", "overload at five times the peak", OverloadHarness.RunAsync),
         new("R20", "parser bombs in a child process", null) { NotYet = "the parser child; corpus of FuzzHost" },
         new("R28", "backup, restore, verify, go on", BackupHarness.RunAsync),

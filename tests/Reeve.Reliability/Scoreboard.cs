@@ -10,14 +10,17 @@ namespace Reeve.Reliability;
 /// </summary>
 internal static class Scoreboard
 {
+    private const double MinutesMax = 7 * 24 * 60;
+
     private const string Usage =
         """
-        bench/reliability [--ci | --bench] [--only ID,ID] [--seed N] [--out FILE]
+        bench/reliability [--ci | --bench] [--only ID,ID] [--seed N] [--minutes N] [--out FILE]
 
           --ci      the sizes of every change (the default)
           --bench   the sizes of the published figures; takes hours
           --only    these rows alone, by their id
           --seed    where the random choices begin; a row that fails names the seed that repeats it
+          --minutes how long the soak goes on
           --out     writes the table to a file as well
         """;
 
@@ -67,7 +70,10 @@ internal static class Scoreboard
         try
         {
             score = await run(new Trial(options.Scale, options.Seed,
-                line => Console.Error.WriteLine($"  {row.Id}: {line}")));
+                line => Console.Error.WriteLine($"  {row.Id}: {line}"))
+            {
+                Length = options.Length,
+            });
         }
 #pragma warning disable CA1031 // A harness that breaks is a red row, and the others still run.
         catch (Exception error)
@@ -108,11 +114,11 @@ internal static class Scoreboard
         return git?.StandardOutput.ReadToEnd().Trim() ?? "unknown";
     }
 
-    private sealed record Options(Scale Scale, ulong Seed, string[] Only, string? Out)
+    private sealed record Options(Scale Scale, ulong Seed, string[] Only, string? Out, TimeSpan? Length)
     {
         internal static Options? Parse(string[] args)
         {
-            var options = new Options(Scale.Ci, 1, [], null);
+            var options = new Options(Scale.Ci, 1, [], null, null);
             for (var i = 0; i < args.Length; i++)
             {
                 var value = i + 1 < args.Length ? args[i + 1] : null;
@@ -130,6 +136,11 @@ internal static class Scoreboard
                         break;
                     case "--seed" when ulong.TryParse(value, CultureInfo.InvariantCulture, out var seed):
                         options = options with { Seed = seed };
+                        i++;
+                        break;
+                    case "--minutes" when double.TryParse(value, CultureInfo.InvariantCulture, out var minutes)
+                        && minutes is > 0 and <= MinutesMax:
+                        options = options with { Length = TimeSpan.FromMinutes(minutes) };
                         i++;
                         break;
                     case "--out" when value is not null:

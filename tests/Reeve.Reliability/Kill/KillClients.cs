@@ -7,9 +7,10 @@ namespace Reeve.Reliability.Kill;
 
 /// <summary>
 /// The load under which servers are killed: clients of both APIs that repeat what a client may repeat, and write down
-/// what was acknowledged.
+/// what was acknowledged. After each operation a client does nothing for the time of <c>rest</c>.
 /// </summary>
-internal sealed class KillClients(ServerSlot slot, KillJournal journal, Turnstile turnstile, ulong seed) : IDisposable
+internal sealed class KillClients(
+    ServerSlot slot, KillJournal journal, Turnstile turnstile, ulong seed, TimeSpan rest) : IDisposable
 {
     private const int DocumentsMax = 40;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(8);
@@ -88,6 +89,11 @@ internal sealed class KillClients(ServerSlot slot, KillJournal journal, Turnstil
             finally
             {
                 turnstile.Leave(tag);
+            }
+
+            if (rest > TimeSpan.Zero)
+            {
+                await Task.WhenAny(Task.Delay(rest, TimeProvider.System, _stop.Token));
             }
         }
     }

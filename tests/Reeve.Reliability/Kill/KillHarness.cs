@@ -103,10 +103,13 @@ internal sealed class KillWorld : IAsyncDisposable
     private int _killsAtPoints;
     private bool _isUp;
 
-    internal KillWorld(MockProvider provider, ulong seed)
+    /// <param name="provider">The model.</param>
+    /// <param name="seed">Of what the clients do.</param>
+    /// <param name="rest">How long each client does nothing after an operation; nothing by default.</param>
+    internal KillWorld(MockProvider provider, ulong seed, TimeSpan rest = default)
     {
         Random = new SimRandom(seed);
-        _clients = new KillClients(_slot, Journal, _turnstile, seed);
+        _clients = new KillClients(_slot, Journal, _turnstile, seed, rest);
         _checker = new KillChecker(_slot, Journal, provider);
         provider.Configure(_slot.Folder);
     }
@@ -114,6 +117,9 @@ internal sealed class KillWorld : IAsyncDisposable
     internal KillJournal Journal { get; } = new();
 
     internal SimRandom Random { get; }
+
+    /// <summary>Of the server that runs now.</summary>
+    internal int ProcessId => _slot.Process.ProcessId;
 
     internal async Task StartAsync()
     {
