@@ -91,14 +91,8 @@ internal sealed partial class RunHost(
             failpoints.Hit(Failpoints.CancelSignalled);
             if (run.State.Status == RunStatuses.Queued && !run.IsBroken)
             {
-                await loop.EndQueuedAsync(run);
-                log.Forget(run);
+                await EndWaitingAsync(run);
             }
-        }
-        catch (StorageException)
-        {
-            StartOwning(run, takeOver: true); // Somebody must write the end once the database takes it again.
-            throw;
         }
         finally
         {
@@ -117,6 +111,20 @@ internal sealed partial class RunHost(
         }
 
         return true;
+    }
+
+    private async Task EndWaitingAsync(LiveRun run)
+    {
+        try
+        {
+            await loop.EndQueuedAsync(run);
+            log.Forget(run);
+        }
+        catch
+        {
+            StartOwning(run, takeOver: true); // Somebody must write the end once the database takes it again.
+            throw;
+        }
     }
 
     internal async Task CancelAllAsync(TenantContext tenant, IEnumerable<OpenRun> runs)
@@ -235,6 +243,7 @@ internal sealed partial class RunHost(
 
     private async Task TakeOverAsync(LiveRun run)
     {
+        run.IsBroken = true; // Until the log was read again: its state may be ahead of it.
         while (!IsStopping)
         {
             try
@@ -246,6 +255,7 @@ internal sealed partial class RunHost(
             catch (Exception error)
 #pragma warning restore CA1031
             {
+                run.IsBroken = true; // It was read, but what mends it was perhaps sealed and never queued.
                 LogFault(error, run.RunId);
                 await Task.Delay(RecoveryPause, time, CancellationToken.None);
             }
