@@ -52,11 +52,15 @@ internal sealed class Doctor(TimeProvider time, Func<string, string?> environmen
             await output.WriteLineAsync(finding.ToString());
         }
 
-        await output.WriteLineAsync($"{Count(Health.Problem)} problems, {Count(Health.Warning)} warnings in "
+        await output.WriteLineAsync($"{Count(Health.Problem, "problem")}, {Count(Health.Warning, "warning")} in "
             + $"{_diagnosis.Findings.Count} checks");
         return _diagnosis.HasProblems ? 1 : 0;
 
-        int Count(Health health) => _diagnosis.Findings.Count(finding => finding.Health == health);
+        string Count(Health health, string what)
+        {
+            var count = _diagnosis.Findings.Count(finding => finding.Health == health);
+            return count == 1 ? $"1 {what}" : $"{count} {what}s";
+        }
     }
 
     internal static void CheckRuntime(Diagnosis diagnosis, Version version)

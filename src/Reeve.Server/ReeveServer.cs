@@ -42,17 +42,7 @@ internal static class ReeveServer
         services.AddOpenApiDocument();
         services.AddHealth();
         services.AddStorage();
-        services.AddAccounts();
-        services.AddCredits();
-        services.AddInference();
-        services.AddTools();
-        services.AddRetrieval();
-        services.AddAgents();
-        services.AddConversations();
-        services.AddReceipts();
-        services.AddRuns();
-        services.AddMesh();
-        services.AddAuteryn();
+        services.AddEngine();
         services.AddSingleton<FirstStartStep>(DemoAgent.CreateAsync);
         services.AddHostedService<FirstStart>();
         configure?.Invoke(builder);
@@ -83,5 +73,21 @@ internal static class ReeveServer
         app.MapMesh();
         app.MapAuteryn();
         return app;
+    }
+
+    /// <summary>All that runs agents and speaks for them, without a web server, files or a clock.</summary>
+    internal static void AddEngine(this IServiceCollection services)
+    {
+        services.AddAccounts();
+        services.AddCredits();
+        services.AddInference();
+        services.AddTools();
+        services.AddRetrieval();
+        services.AddAgents();
+        services.AddConversations();
+        services.AddReceipts();
+        services.AddRuns();
+        services.AddMesh();
+        services.AddAuteryn();
     }
 }

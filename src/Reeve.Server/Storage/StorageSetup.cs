@@ -39,20 +39,25 @@ internal static class StorageSetup
         try
         {
             var database = services.GetRequiredService<Database>();
-            SelfCheck.Engine(database.Setup);
-            Migrator.Apply(database.Setup, time);
-            master.Confirm(database.Setup);
-            SelfCheck.Data(database.Setup, time);
-            foreach (var id in SelfCheck.NewestIds(database.Setup))
-            {
-                services.GetRequiredService<IdGenerator>().StartAfter(id);
-            }
-
+            database.Prepare(master, services.GetRequiredService<IdGenerator>(), time);
             database.Start();
         }
         catch (SqliteException error)
         {
             throw new StartException($"The database {folder.DatabasePath} cannot be used: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Brings the schema up to date and checks that engine, key and data are fit to work with.</summary>
+    internal static void Prepare(this Database database, MasterKey master, IdGenerator ids, TimeProvider time)
+    {
+        SelfCheck.Engine(database.Setup);
+        Migrator.Apply(database.Setup, time);
+        master.Confirm(database.Setup);
+        SelfCheck.Data(database.Setup, time);
+        foreach (var id in SelfCheck.NewestIds(database.Setup))
+        {
+            ids.StartAfter(id);
         }
     }
 }

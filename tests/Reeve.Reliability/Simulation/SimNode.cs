@@ -7,7 +7,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Reeve.Server;
-using Reeve.Server.Accounts;
 using Reeve.Server.Agents;
 using Reeve.Server.Apis;
 using Reeve.Server.Apis.Auteryn;
@@ -17,7 +16,6 @@ using Reeve.Server.Credits;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
 using Reeve.Server.Privacy;
-using Reeve.Server.Receipts;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Runs;
 using Reeve.Server.Storage;
@@ -252,15 +250,7 @@ internal sealed class SimNode : IDisposable
         try
         {
             database = Get<Database>();
-            SelfCheck.Engine(database.Setup);
-            Migrator.Apply(database.Setup, Time);
-            Get<MasterKey>().Confirm(database.Setup);
-            SelfCheck.Data(database.Setup, Time);
-            foreach (var id in SelfCheck.NewestIds(database.Setup))
-            {
-                Get<IdGenerator>().StartAfter(id);
-            }
-
+            database.Prepare(Get<MasterKey>(), Get<IdGenerator>(), Time);
             return database;
         }
         catch (SqliteException error)
@@ -284,17 +274,7 @@ internal sealed class SimNode : IDisposable
         services.AddSingleton(MasterKey.Load("", Master, dataExists: true));
         services.AddSingleton(static provider => new Database(DatabasePath, NullLogger<Database>.Instance,
             provider.GetRequiredService<Failpoints>(), SimVfs.Name));
-        services.AddAccounts();
-        services.AddCredits();
-        services.AddInference();
-        services.AddTools();
-        services.AddRetrieval();
-        services.AddAgents();
-        services.AddConversations();
-        services.AddReceipts();
-        services.AddRuns();
-        services.AddMesh();
-        services.AddAuteryn();
+        services.AddEngine();
         services.AddSingleton<IBuiltinTool>(new SimTool(_world.Effects, random, Time));
         foreach (var id in (string[])["mesh/one-1", "mesh/two-1"])
         {
