@@ -48,6 +48,7 @@ internal static class SimHarness
             foreach (var problem in result.Problems)
             {
                 problems.Enqueue(problem);
+                trial.Log(problem);
             }
 
             if (Interlocked.Increment(ref done) % 1_000 == 0)

@@ -7,7 +7,6 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Reeve.Server;
-using Reeve.Server.Agents;
 using Reeve.Server.Apis;
 using Reeve.Server.Apis.Auteryn;
 using Reeve.Server.Apis.Mesh;

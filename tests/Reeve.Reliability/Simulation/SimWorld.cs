@@ -210,6 +210,12 @@ internal sealed class SimWorld : IDisposable
 
         _isStorm = false;
         Note("calm");
+        if (HadTwoWriters)
+        {
+            // What a replaced process let in after its successor had looked is found at the next start.
+            _nodes.ForEach(node => Kill(node, "the end of the storm"));
+        }
+
         for (var turn = 0; turn < CalmTurnsMax && !IsQuiet(clients); turn++)
         {
             Turn();

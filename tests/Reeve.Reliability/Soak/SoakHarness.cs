@@ -10,7 +10,7 @@ namespace Reeve.Reliability.Soak;
 /// </summary>
 internal static class SoakHarness
 {
-    /// <summary>With this rest between operations the ten clients that make runs make about 25 of them a second.</summary>
+    /// <summary>With it the ten clients that make runs make about 25 of them a second.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(600);
 
     private static readonly TimeSpan SampleEvery = TimeSpan.FromSeconds(2);
