@@ -23,7 +23,7 @@ internal sealed class KillClients(
     /// <summary>Makes what the clients share, on a server that nobody kills yet.</summary>
     internal async Task PrepareAsync()
     {
-        _agent = await slot.NewAgentAsync();
+        _agent = await slot.NewAgentAsync(",\"conversation_limit\":1000000"); // What was said is compared at the end.
         using var me = await SendAsync(Dialect.Request(HttpMethod.Get, slot.Process.Url, "/v1/accounts/me"));
         _account = me!.Json.GetProperty("id").GetString()!;
     }

@@ -19,6 +19,7 @@ internal static class SoakHarness
     private static readonly TimeSpan JudgedFrom = TimeSpan.FromMinutes(20);
 
     private const int Checks = 4;
+    private const int ToldMax = 20;
     private const double GrowthMax = 0.10;
     private const int HandlesMore = 20;
     private const int ThreadsMore = 10;
@@ -30,6 +31,7 @@ internal static class SoakHarness
         await using var world = new KillWorld(provider, trial.Seed, Rest);
         await world.StartAsync();
         var samples = new List<ProcessSample>();
+        var told = 0;
         var begun = TimeProvider.System.GetTimestamp();
         for (var check = 1; check <= Checks; check++)
         {
@@ -42,6 +44,12 @@ internal static class SoakHarness
             }
 
             await world.CheckAsync(everything: check == Checks);
+            foreach (var (fault, text) in world.Journal.Problems.Skip(told).Take(ToldMax))
+            {
+                trial.Log($"{fault}: {text}");
+            }
+
+            told = world.Journal.Problems.Count;
             trial.Log(string.Create(CultureInfo.InvariantCulture,
                 $"{at.TotalMinutes:F0} minutes, {world.Journal.Runs.Count} runs, "
                 + $"{samples[^1].ResidentMebibytes:F0} MiB, {world.Journal.Problems.Count} violations"));
