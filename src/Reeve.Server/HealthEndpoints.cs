@@ -10,14 +10,14 @@ namespace Reeve.Server;
 internal static class HealthEndpoints
 {
     internal static void AddHealth(this IServiceCollection services) => services.AddSingleton(new OpenApiSchemas(
-        ("Health", Schema.Record(("status", Schema.Word("live", "ready")))),
+        ("Health", Schema.Record(("status", Schema.Word("live", "degraded", "ready")))),
         ("Version", Schema.Record(("version", Schema.Text(1)), ("commit", Schema.Text().OrNull())))));
 
     internal static void MapHealth(this IEndpointRouteBuilder app)
     {
         app.MapGet("/health/live", Live).Public().WithTags("Server")
             .WithName("isLive").WithSummary("Answers while the process runs.")
-            .Answers(200, "Health", "It runs.");
+            .Answers(200, "Health", "It runs; degraded: the database takes no writes, or slowly.");
         app.MapGet("/health/ready", ReadyAsync).Public().WithTags("Server")
             .WithName("isReady").WithSummary("Answers 200 while the server takes work.")
             .Answers(200, "Health", "It takes work.").Refuses(ApiErrorCodes.StorageFull);
@@ -29,8 +29,11 @@ internal static class HealthEndpoints
             .AnswersText("text/plain", "The counters.").Misses("path");
     }
 
-    private static Task Live(HttpContext context) =>
-        ApiJson.WriteAsync(context, StatusCodes.Status200OK, """{"status":"live"}"""u8.ToArray());
+    /// <summary>Always 200, so that nobody restarts a server for its disk's sake.</summary>
+    private static Task Live(HttpContext context, Database database) =>
+        ApiJson.WriteAsync(context, StatusCodes.Status200OK, database.TakesWrites && !database.IsSlow
+            ? """{"status":"live"}"""u8.ToArray()
+            : """{"status":"degraded"}"""u8.ToArray());
 
     private static async Task ReadyAsync(HttpContext context, IHostApplicationLifetime lifetime, Database database)
     {
@@ -38,6 +41,14 @@ internal static class HealthEndpoints
             || lifetime.ApplicationStopping.IsCancellationRequested)
         {
             throw new ApiException(ApiErrorCodes.Unavailable, "The server is starting or stopping.")
+            {
+                RetryAfterSeconds = 1,
+            };
+        }
+
+        if (database.IsSlow)
+        {
+            throw new ApiException(ApiErrorCodes.Unavailable, "The database takes too long to write.")
             {
                 RetryAfterSeconds = 1,
             };

@@ -10,13 +10,15 @@ namespace Reeve.Server.Accounts;
 /// <item>key: 401, one answer for every reason;</item>
 /// <item>the request is counted, and the answer says what is left;</item>
 /// <item>account and scope: 403;</item>
-/// <item>limits of the minute and the month, the account's before the key's: 429.</item>
+/// <item>limits of the minute and the month, the account's before the key's: 429;</item>
+/// <item>whatever writes, while the disk does not keep up: 503, before the body is read.</item>
 /// </list>
 /// </summary>
 internal sealed class ApiKeyGate(
     RequestDelegate next, ApiKeyDirectory keys, Database database, EndpointDataSource endpoints, TimeProvider time)
 {
     private const string Scheme = "Bearer ";
+    private const int SlowRetryAfterSeconds = 2;
 
     public Task InvokeAsync(HttpContext context)
     {
@@ -46,6 +48,7 @@ internal sealed class ApiKeyGate(
         Describe(context, known, account, key, now);
         Authorize(known.Caller, rule);
         Limit(known, account, key, now);
+        RefuseWhenSlow(context.Request.Method);
         context.Features.Set(known.Caller);
         return next(context);
     }
@@ -145,6 +148,17 @@ internal sealed class ApiKeyGate(
         }
 
         LimitMonth("key", known.Caller, known.Caller.Key.Limits, key, now);
+    }
+
+    private void RefuseWhenSlow(string method)
+    {
+        if (database.IsSlow && !HttpMethods.IsGet(method))
+        {
+            throw new ApiException(ApiErrorCodes.Unavailable, "The database takes too long to write; try again later.")
+            {
+                RetryAfterSeconds = SlowRetryAfterSeconds,
+            };
+        }
     }
 
     private void LimitMonth(string whose, Caller caller, UsageLimits limits, RequestTally tally, DateTimeOffset now)

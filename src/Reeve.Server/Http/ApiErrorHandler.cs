@@ -87,6 +87,10 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
                 return known;
             case StorageException { Fault: StorageFault.Full }:
                 return new ApiException(ApiErrorCodes.StorageFull, "There is no room on the disk; nothing was kept.");
+            case StorageException { Fault: StorageFault.Damaged }:
+                LogFault(error, requestId);
+                return new ApiException(ApiErrorCodes.InternalError,
+                    "What is stored of this is damaged; the operator must look at it.");
             case StorageException:
                 return new ApiException(ApiErrorCodes.Unavailable, "The database does not take writes now.")
                 {

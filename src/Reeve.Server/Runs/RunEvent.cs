@@ -81,6 +81,30 @@ internal static class RunEventCodec
             ? (RunEventData?)JsonSerializer.Deserialize(payload, info)
             : null;
 
+    /// <summary>As <see cref="Read"/>, when the payload is the one that was written.</summary>
+    /// <exception cref="InvalidDataException">It is another.</exception>
+    internal static RunEventData? ReadSound(string type, byte[]? payload, byte[] payloadSha256) =>
+        payload is null || SHA256.HashData(payload).AsSpan().SequenceEqual(payloadSha256)
+            ? Read(type, payload)
+            : throw new InvalidDataException("A payload was changed.");
+
+    /// <summary>Refuses events that do not follow from the hash before them and from each other.</summary>
+    /// <exception cref="InvalidDataException">One does not.</exception>
+    internal static void RequireChain(string runId, IReadOnlyList<RunEvent> events, byte[] previous)
+    {
+        foreach (var entry in events)
+        {
+            var hash = Chain(previous, runId, entry.Seq, entry.Epoch, entry.Type, entry.At.ToUnixTimeMilliseconds(),
+                entry.PayloadSha256);
+            if (!hash.AsSpan().SequenceEqual(entry.Hash))
+            {
+                throw new InvalidDataException($"Event {entry.Seq} does not follow from those before it.");
+            }
+
+            previous = hash;
+        }
+    }
+
     /// <summary>
     /// SHA-256 of: hash before, run id, 0, seq (8 bytes, big-endian), epoch (4), type, 0, at (8), payload_sha256.
     /// </summary>

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text.Json;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -100,27 +101,41 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
         return events;
     }
 
-    /// <summary>Committed events after <paramref name="seq"/>, at most a page.</summary>
-    internal List<RunEvent> Read(TenantContext tenant, string runId, long seq) =>
-        database.Read(session => Read(session, tenant, runId, seq));
+    /// <summary>Committed events after the one of that number and hash, at most a page.</summary>
+    /// <exception cref="StorageException">They are not the ones that were written.</exception>
+    internal List<RunEvent> Read(TenantContext tenant, string runId, long seq, byte[] hash)
+    {
+        try
+        {
+            var events = database.Read(session => Read(session, tenant, runId, seq, RunEventCodec.ReadSound));
+            RunEventCodec.RequireChain(runId, events, hash);
+            return events;
+        }
+        catch (Exception error) when (error is InvalidDataException or JsonException or ArgumentException
+            or InvalidCastException or InvalidOperationException and not ObjectDisposedException)
+        {
+            throw Damaged(runId, error);
+        }
+    }
 
-    internal static List<RunEvent> Read(DbSession session, TenantContext tenant, string runId, long seq) =>
-        Read(session, tenant, runId, seq, RunEventCodec.Read);
+    internal static StorageException Damaged(string runId, Exception? cause = null) => new(
+        StorageFault.Damaged, $"The log of {runId} is damaged; `reeve verify` says more.", cause);
 
     internal static List<RunEvent> Read(
-        DbSession session, TenantContext tenant, string runId, long seq, Func<string, byte[]?, RunEventData?> decode) =>
-        session.List(
+        DbSession session, TenantContext tenant, string runId, long seq,
+        Func<string, byte[]?, byte[], RunEventData?> decode) => session.List(
         "SELECT seq, epoch, type, at, payload, payload_sha256, hash FROM run_events "
         + "WHERE run_id = $1 AND account_id = $2 AND seq > $3 ORDER BY seq LIMIT 500",
         row =>
         {
             var type = row.GetString(2);
             var payload = row.BytesOrNull(4);
+            var payloadSha256 = row.GetFieldValue<byte[]>(5);
             return new RunEvent(row.GetInt64(0), row.GetInt32(1), type,
-                DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(3)), decode(type, payload))
+                DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(3)), decode(type, payload, payloadSha256))
             {
                 Payload = payload ?? [],
-                PayloadSha256 = row.GetFieldValue<byte[]>(5),
+                PayloadSha256 = payloadSha256,
                 Hash = row.GetFieldValue<byte[]>(6),
             };
         },

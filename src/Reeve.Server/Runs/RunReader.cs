@@ -13,8 +13,9 @@ internal sealed class RunReader(Database database, RunLog log, CreditOptions cre
     {
         // The open run first: when it ends in between, its feed still has everything.
         var live = log.Find(tenant, runId);
-        return live is not null || database.Read(session => RunStore.Find(session, tenant, runId)) is not null
-            ? new RunFeed(log, tenant, runId, live)
+        var run = live is null ? database.Read(session => RunStore.Find(session, tenant, runId)) : null;
+        return live is not null || run is not null
+            ? new RunFeed(log, tenant, runId, live) { MustEnd = HasEnded(run) }
             : null;
     }
 
@@ -26,25 +27,32 @@ internal sealed class RunReader(Database database, RunLog log, CreditOptions cre
             return null;
         }
 
-        return RunView.Of(Fold(run.Head), run.Head);
+        return RunView.Of(Fold(run), run.Head);
     }
 
     internal Page<RunView> List(TenantContext tenant, RunFilter filter)
     {
         var rows = database.Read(session => RunStore.List(session, tenant, filter with { Limit = filter.Limit + 1 }));
         return Page<RunView>.Of(
-            [.. rows.Select(row => row.Ended ?? RunView.Of(Fold(row.Run.Head), row.Run.Head))],
+            [.. rows.Select(row => row.Ended ?? RunView.Of(Fold(row.Run), row.Run.Head))],
             filter.Limit, view => view.RunId);
     }
 
     /// <summary>The tool calls of a run with their results.</summary>
     internal IReadOnlyList<RunToolCall> ToolCalls(TenantContext tenant, string runId) =>
-        database.Read(session => RunStore.Find(session, tenant, runId)) is { } run ? Fold(run.Head).ToolCalls : [];
+        database.Read(session => RunStore.Find(session, tenant, runId)) is { } run ? Fold(run).ToolCalls : [];
 
-    private RunState Fold(RunHead head)
+    // Row and terminal event are of one transaction, so a log that is read after such a row must have the event.
+    private static bool HasEnded(OpenRun? run) => run is not null && RunStatuses.IsTerminal(run.Status);
+
+    private RunState Fold(OpenRun run)
     {
+        var head = run.Head;
         var state = new RunState(head.RunId, credits);
-        var feed = new RunFeed(log, head.Tenant, head.RunId, log.Find(head.Tenant, head.RunId));
+        var feed = new RunFeed(log, head.Tenant, head.RunId, log.Find(head.Tenant, head.RunId))
+        {
+            MustEnd = HasEnded(run),
+        };
         for (var events = feed.Next(); events.Count > 0; events = feed.Next())
         {
             foreach (var entry in events)
@@ -67,27 +75,36 @@ internal sealed class RunFeed(RunLog log, TenantContext tenant, string runId, Li
     private static readonly Task Never = new TaskCompletionSource().Task;
 
     private long _seq;
+    private byte[] _hash = RunEventCodec.ChainStart;
 
     internal string RunId => runId;
 
     internal LiveRun? Live => live;
 
+    /// <summary>True when the log must hold a terminal event already.</summary>
+    internal bool MustEnd { get; init; }
+
     /// <summary>True once the terminal event was given out.</summary>
     internal bool IsEnded { get; private set; }
 
     /// <summary>The committed events after the last ones given; empty when there are none yet.</summary>
+    /// <exception cref="StorageException">The log is damaged, or lacks its end, which would never come.</exception>
     internal IReadOnlyList<RunEvent> Next()
     {
         var events = new List<RunEvent>();
         if (live is null || !live.TryRead(_seq, events))
         {
-            events = log.Read(tenant, runId, _seq);
+            events = log.Read(tenant, runId, _seq, _hash);
         }
 
         if (events.Count > 0)
         {
-            _seq = events[^1].Seq;
+            (_seq, _hash) = (events[^1].Seq, events[^1].Hash);
             IsEnded = events[^1].IsTerminal;
+        }
+        else if (MustEnd && !IsEnded)
+        {
+            throw RunLog.Damaged(runId);
         }
 
         return events;

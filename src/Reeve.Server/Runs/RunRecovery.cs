@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Reeve.Server.Credits;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
@@ -46,7 +45,7 @@ internal sealed partial class RunRecovery(
             {
                 await ClaimAsync(run);
             }
-            catch (JsonException error)
+            catch (StorageException error) when (error.Fault == StorageFault.Damaged)
             {
                 // One damaged log must not keep the others from going on; `reeve verify` names it.
                 LogDamaged(error, run.RunId);
@@ -120,7 +119,7 @@ internal sealed partial class RunRecovery(
     };
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The log of {RunId} cannot be read; the run is left as it is.")]
-    private partial void LogDamaged(JsonException error, string runId);
+    private partial void LogDamaged(StorageException error, string runId);
 
     private List<RunEvent> ReadAll(RunHead head)
     {
@@ -128,11 +127,12 @@ internal sealed partial class RunRecovery(
         List<RunEvent> page;
         do
         {
-            page = log.Read(head.Tenant, head.RunId, events.Count);
+            page = log.Read(head.Tenant, head.RunId, events.Count,
+                events.Count > 0 ? events[^1].Hash : RunEventCodec.ChainStart);
             events.AddRange(page);
         }
         while (page.Count == RunLog.PageEvents);
-        return events;
+        return events.Count > 0 ? events : throw RunLog.Damaged(head.RunId);
     }
 }
 

@@ -170,7 +170,7 @@ internal sealed class Verifier
     }
 
     /// <summary>An edited payload need not be JSON any more; its hash tells on it, so here it has no data.</summary>
-    private static RunEventData? TryRead(string type, byte[]? payload)
+    private static RunEventData? TryRead(string type, byte[]? payload, byte[] payloadSha256)
     {
         try
         {

@@ -8,6 +8,9 @@ internal sealed class DataFolder : IDisposable
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    /// <summary>EROFS of Linux and macOS.</summary>
+    private const int ReadOnlyFileSystem = 30;
+
     private readonly FileStream _lock;
 
     private DataFolder(string path, FileStream @lock)
@@ -103,6 +106,11 @@ internal sealed class DataFolder : IDisposable
         catch (UnauthorizedAccessException error)
         {
             throw new StartException($"The data folder {path} cannot be written by this user.", error);
+        }
+        catch (IOException error) when (error.HResult == ReadOnlyFileSystem)
+        {
+            throw new StartException(
+                $"The data folder {path} cannot be written: it lies on a read-only file system.", error);
         }
         catch (IOException error) when (File.Exists(file))
         {

@@ -22,6 +22,9 @@ internal sealed partial class Database : IDisposable
     /// <summary>A write-ahead log longer than this is begun anew as soon as no read needs it.</summary>
     internal const long WalRestartBytes = 128L << 20;
 
+    private static readonly TimeSpan SlowCommit = TimeSpan.FromSeconds(1);
+
+
     private readonly string _connectionString;
     private readonly string _walPath;
     private readonly DbSession _writer;
@@ -29,6 +32,7 @@ internal sealed partial class Database : IDisposable
     private readonly Thread _thread;
     private readonly object _gate = new();
     private readonly ILogger<Database> _logger;
+    private readonly TimeProvider _time;
     private readonly Failpoints _failpoints;
     private readonly ManualResetEventSlim _checkpointWanted = new();
     private readonly Thread _checkpointer;
@@ -36,6 +40,8 @@ internal sealed partial class Database : IDisposable
     private List<DbWrite> _batch = [];
     private volatile bool _stopping;
     private long _writesAtCheckpoint;
+    private long _commitBegun; // 0: none is under way.
+    private volatile bool _wasSlow;
 
     // Each connection here belongs to one thread at a time, so SQLite need not lock, and nobody reads its statistics.
     static Database()
@@ -47,12 +53,13 @@ internal sealed partial class Database : IDisposable
 
     /// <param name="path">The file.</param>
     /// <param name="logger">Hears of writes that failed.</param>
+    /// <param name="time">By which commits are slow.</param>
     /// <param name="failpoints">Where tests break in; none when left out.</param>
     /// <param name="vfs">The name of SQLite's file system; its own for the platform when left out.</param>
     internal Database(
-        string path, ILogger<Database> logger, Failpoints? failpoints = null, string? vfs = null)
+        string path, ILogger<Database> logger, TimeProvider time, Failpoints? failpoints = null, string? vfs = null)
     {
-        _logger = logger;
+        (_logger, _time) = (logger, time);
         _failpoints = failpoints ?? Failpoints.Off;
         _walPath = path + "-wal";
         _connectionString = ConnectionString(path, vfs);
@@ -67,6 +74,13 @@ internal sealed partial class Database : IDisposable
 
     /// <summary>False after a transaction that failed, until one succeeds again.</summary>
     internal bool TakesWrites { get; private set; } = true;
+
+    /// <summary>
+    /// True while a commit takes longer than a second, or follows one that did: the disk does not keep up, and what is
+    /// queued would only wait. When nothing is being committed somebody is let through, to find out.
+    /// </summary>
+    internal bool IsSlow => Volatile.Read(ref _commitBegun) is var begun && begun != 0
+        && (_wasSlow || _time.GetElapsedTime(begun) > SlowCommit);
 
     /// <summary>Writes something harmless, to learn whether the database takes writes.</summary>
     internal Task ProbeAsync() => WriteAsync(static session => session.Execute(
@@ -147,11 +161,35 @@ internal sealed partial class Database : IDisposable
     /// <summary>Reads a database that this process does not own, from one snapshot and without writing to it.</summary>
     internal static T ReadOnce<T>(string path, Func<DbSession, T> work)
     {
-        using var session = new DbSession(Open(ConnectionString(path), "PRAGMA query_only=ON;"));
+        using var session = OpenOnce(path);
         session.Begin();
         var result = work(session);
         session.Commit();
         return result;
+    }
+
+    private static DbSession OpenOnce(string path)
+    {
+        const string ReadOnly = "PRAGMA query_only=ON;";
+        var session = new DbSession(Open(ConnectionString(path), ReadOnly));
+        try
+        {
+            _ = session.Count("SELECT count(*) FROM sqlite_master"); // Opens the files.
+            return session;
+        }
+        catch (SqliteException error)
+        {
+            session.Dispose();
+            if (error.SqliteErrorCode != raw.SQLITE_CANTOPEN || File.Exists(path + "-wal"))
+            {
+                throw;
+            }
+        }
+
+        // On a read-only disk a reader cannot make the file through which it meets a writer. There is none: without a
+        // write-ahead log, the database is whole by itself.
+        var alone = $"file:{Uri.EscapeDataString(Path.GetFullPath(path))}?immutable=1";
+        return new DbSession(Open(ConnectionString(alone), ReadOnly));
     }
 
     /// <summary>Finishes what is queued, then closes every connection.</summary>
@@ -288,7 +326,7 @@ internal sealed partial class Database : IDisposable
             }
 
             _failpoints.Hit(Failpoints.StorageBeforeCommit);
-            _writer.Commit();
+            Flush();
             CommitCount++;
             TakesWrites = true;
         }
@@ -328,6 +366,22 @@ internal sealed partial class Database : IDisposable
         {
             write.Committed();
             _failpoints.Hit(Failpoints.StorageToldSome);
+        }
+    }
+
+    // The disk alone is timed, not the work before: that may take long by its nature.
+    private void Flush()
+    {
+        var begun = _time.GetTimestamp();
+        Volatile.Write(ref _commitBegun, begun);
+        try
+        {
+            _writer.Commit();
+        }
+        finally
+        {
+            _wasSlow = _time.GetElapsedTime(begun) > SlowCommit;
+            Volatile.Write(ref _commitBegun, 0);
         }
     }
 
@@ -398,9 +452,13 @@ internal sealed partial class Database : IDisposable
         }
     }
 
-    private static StorageException Translate(SqliteException error) => error.SqliteErrorCode == 13 // SQLITE_FULL
-        ? new StorageException(StorageFault.Full, "The disk is full; nothing was kept.", error)
-        : new StorageException(StorageFault.Unavailable, "The database does not take this work now.", error);
+    private static StorageException Translate(SqliteException error) => error.SqliteErrorCode switch
+    {
+        raw.SQLITE_FULL => new StorageException(StorageFault.Full, "The disk is full; nothing was kept.", error),
+        raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB =>
+            new StorageException(StorageFault.Damaged, "The database is damaged; `reeve doctor` says more.", error),
+        _ => new StorageException(StorageFault.Unavailable, "The database does not take this work now.", error),
+    };
 
     [LoggerMessage(Level = LogLevel.Error, Message = "A write to the database failed; nothing of it was kept.")]
     private partial void LogWriteFailed(Exception error);

@@ -5,8 +5,11 @@ internal enum StorageFault
     /// <summary>No room on the disk.</summary>
     Full,
 
-    /// <summary>The database cannot be written or read now (I/O error, locked, read-only, damaged).</summary>
+    /// <summary>The database cannot be written or read now (I/O error, locked, read-only).</summary>
     Unavailable,
+
+    /// <summary>What is stored is not what was written; that does not pass by itself.</summary>
+    Damaged,
 }
 
 /// <summary>The database failed; nothing of the work was kept.</summary>

@@ -24,7 +24,7 @@ internal static class StorageSetup
         });
         services.AddSingleton(static provider => new Database(
             provider.GetRequiredService<DataFolder>().DatabasePath, provider.GetRequiredService<ILogger<Database>>(),
-            provider.GetRequiredService<Failpoints>()));
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Failpoints>()));
     }
 
     /// <summary>Locks the data folder, checks it, brings its schema up to date and starts the writer.</summary>

@@ -272,7 +272,7 @@ internal sealed class SimNode : IDisposable
         services.AddSingleton(new IdGenerator(Time, new SimIdBytes(random)));
         services.AddSingleton(MasterKey.Load("", Master, dataExists: true));
         services.AddSingleton(static provider => new Database(DatabasePath, NullLogger<Database>.Instance,
-            provider.GetRequiredService<Failpoints>(), SimVfs.Name));
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Failpoints>(), SimVfs.Name));
         services.AddEngine();
         services.AddSingleton<IBuiltinTool>(new SimTool(_world.Effects, random, Time));
         foreach (var id in (string[])["mesh/one-1", "mesh/two-1"])

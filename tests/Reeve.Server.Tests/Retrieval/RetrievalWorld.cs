@@ -18,7 +18,7 @@ internal sealed class RetrievalWorld : IDisposable
 
     internal RetrievalWorld()
     {
-        Database = new Database(Path.Combine(_folder, "reeve.db"), NullLogger<Database>.Instance);
+        Database = new Database(Path.Combine(_folder, "reeve.db"), NullLogger<Database>.Instance, TimeProvider.System);
         Migrator.Apply(Database.Setup, Time);
         foreach (var (agent, account) in ((string, string)[])
             [("agt_1", "acct_A"), ("agt_2", "acct_A"), ("agt_3", "acct_B")])

@@ -1,12 +1,14 @@
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging.Abstractions;
 using Reeve.Server.Storage;
+using SQLitePCL;
 
 namespace Reeve.Server.Tests.Storage;
 
 public sealed class DatabaseTests : IDisposable
 {
     private readonly string _folder = TestServer.NewFolder();
+    private readonly HandClock _clock = new();
     private readonly Database _database;
 
     public DatabaseTests()
@@ -147,6 +149,35 @@ public sealed class DatabaseTests : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    [Fact]
+    public async Task IsSlow_WhileACommitTakesLong_AndInTheOneAfter_ButNotBetweenThem()
+    {
+        using var entered = new SemaphoreSlim(0);
+        using var leave = new SemaphoreSlim(0);
+        raw.sqlite3_commit_hook(_database.Setup.Connection.Handle!, _ =>
+        {
+            entered.Release();
+            return leave.Wait(TestServer.Timeout) ? 0 : 1;
+        }, null!);
+
+        Assert.Equal((false, true), await CommitAsync(1, TimeSpan.FromSeconds(2)));
+        Assert.False(_database.IsSlow); // Nothing is being committed: somebody may find out.
+        Assert.Equal((true, true), await CommitAsync(2, TimeSpan.FromSeconds(1)));
+        Assert.Equal((false, false), await CommitAsync(3, TimeSpan.FromSeconds(1)));
+
+        async Task<(bool Before, bool After)> CommitAsync(int id, TimeSpan takes)
+        {
+            var write = Insert(id);
+            Assert.True(await entered.WaitAsync(TestServer.Timeout, TestContext.Current.CancellationToken));
+            var before = _database.IsSlow;
+            _clock.Advance(takes);
+            var after = _database.IsSlow;
+            leave.Release();
+            await write;
+            return (before, after);
+        }
+    }
+
     // Three pieces of work that meet in one transaction.
     private async Task<(Task Before, Task Failed, Task After)> BatchAsync(Action<DbSession> broken)
     {
@@ -162,5 +193,17 @@ public sealed class DatabaseTests : IDisposable
 
     private long Rows() => _database.Read(static session => session.Count("SELECT COUNT(*) FROM t"));
 
-    private Database Open() => new(Path.Combine(_folder, "test.db"), NullLogger<Database>.Instance);
+    private Database Open() => new(Path.Combine(_folder, "test.db"), NullLogger<Database>.Instance, _clock);
+
+    /// <summary>Stands still until it is moved.</summary>
+    private sealed class HandClock : TimeProvider
+    {
+        private long _ticks = 1;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public override long GetTimestamp() => Volatile.Read(ref _ticks);
+
+        internal void Advance(TimeSpan by) => Interlocked.Add(ref _ticks, by.Ticks);
+    }
 }

@@ -78,7 +78,8 @@ public sealed class StartTests : IDisposable
     [Fact]
     public void Migrations_AppliedTwice_ChangeNothing()
     {
-        using var database = new Database(Path.Combine(_folder, "test.db"), NullLogger<Database>.Instance);
+        using var database = new Database(
+            Path.Combine(_folder, "test.db"), NullLogger<Database>.Instance, TimeProvider.System);
 
         Migrator.Apply(database.Setup, TimeProvider.System);
         Migrator.Apply(database.Setup, TimeProvider.System);
@@ -89,7 +90,8 @@ public sealed class StartTests : IDisposable
     [Fact]
     public void Migrations_OfANewerServer_AreRefused()
     {
-        using var database = new Database(Path.Combine(_folder, "test.db"), NullLogger<Database>.Instance);
+        using var database = new Database(
+            Path.Combine(_folder, "test.db"), NullLogger<Database>.Instance, TimeProvider.System);
         Migrator.Apply(database.Setup, TimeProvider.System);
         database.Setup.Execute("INSERT INTO schema_migrations VALUES ('9999_future.sql', '', 0)");
 

@@ -6,7 +6,7 @@ namespace Reeve.Server.Apis.Auteryn;
 /// <summary>Answers <c>POST /api/run</c>: a stream, or the JSON of the finished run.</summary>
 internal sealed class AuterynRuns(
     RunAdmission admission, RunReader reader, RunStream stream, AuterynRunWriter writer,
-    ReeveOptions options, IHostApplicationLifetime lifetime)
+    ReeveOptions options, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     internal async Task RunAsync(HttpContext context)
     {
@@ -31,7 +31,7 @@ internal sealed class AuterynRuns(
             return;
         }
 
-        var state = await RunWaiting.EndOfAsync(context, admitted.Run!, lifetime);
+        var state = await RunWaiting.EndOfAsync(context, admitted.Run!, lifetime, time);
         await AnswerAsync(context, RunView.Of(state, admitted.Run!.Head), asReplay: false);
     }
 

@@ -83,7 +83,7 @@ internal sealed class MeshRuns(
     {
         try
         {
-            return await RunWaiting.EndOfAsync(context, run, lifetime);
+            return await RunWaiting.EndOfAsync(context, run, lifetime, time);
         }
         catch (OperationCanceledException) when (IsLeft(context, request))
         {
