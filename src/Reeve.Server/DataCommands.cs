@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Reeve.Server.Receipts;
 using Reeve.Server.Runs;
 using Reeve.Server.Storage;
 
@@ -18,11 +19,16 @@ internal static class DataCommands
             throw new StartException($"There is no database in {dataFolder}; name the data folder with --data.");
         }
 
-        var verifier = new Verifier();
+        using var signer = FindSigner(dataFolder, path);
+        var verifier = new Verifier(signer);
         IReadOnlyList<Violation> violations;
         try
         {
             violations = Database.ReadOnce(path, verifier.Check);
+        }
+        catch (Exception error) when (error is FormatException or InvalidCastException or OverflowException)
+        {
+            throw new StartException($"The database {path} has a row that cannot be read: {error.Message}", error);
         }
         catch (SqliteException error)
         {
@@ -37,6 +43,27 @@ internal static class DataCommands
         var (runs, events, entries) = verifier.Counts;
         await output.WriteLineAsync(
             $"{violations.Count} violations in {runs} runs, {events} events and {entries} ledger entries");
+        if (signer is null)
+        {
+            await output.WriteLineAsync(
+                "The signatures of receipts were not checked: the master key of this data is not here.");
+        }
+
         return violations.Count == 0 ? 0 : 1;
+    }
+
+    /// <summary>Null: the key that the data was made with is not here.</summary>
+    private static ReceiptSigner? FindSigner(string dataFolder, string path)
+    {
+        try
+        {
+            var master = MasterKey.Load(
+                dataFolder, StartSecrets.FromEnvironment().MasterKey, dataExists: true);
+            return Database.ReadOnce(path, master.Matches) ? new ReceiptSigner(master.Derive("receipts")) : null;
+        }
+        catch (Exception error) when (error is StartException or SqliteException)
+        {
+            return null;
+        }
     }
 }

@@ -128,12 +128,21 @@ internal sealed class AgentStore
         session.Execute("DELETE FROM agents WHERE id = $1 AND account_id = $2", agentId, tenant.AccountId);
     }
 
+    /// <summary>The versions whose configuration is not the one that was written.</summary>
+    internal static IEnumerable<string> ChangedVersions(DbSession session) => session.List(
+        "SELECT agent_id, version, config_sha256, config FROM agent_versions",
+        static row => Hash(row.GetString(3)) == row.GetString(2) ? null : $"{row.GetString(0)}@{row.GetInt64(1)}")
+        .OfType<string>();
+
+    private static string Hash(string config) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(config)));
+
     private static void InsertVersion(DbSession session, TenantContext tenant, AgentVersion version, long at)
     {
         var config = AgentConfigJson.Serialize(version.Config);
         session.Execute("INSERT INTO agent_versions (agent_id, version, account_id, config_sha256, created_at, config) "
             + "VALUES ($1, $2, $3, $4, $5, $6)", version.AgentId, version.Number, tenant.AccountId,
-            Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(config))), at, config);
+            Hash(config), at, config);
     }
 
     private Agent ToAgent(DbSession session, TenantContext tenant, AgentRow row) =>

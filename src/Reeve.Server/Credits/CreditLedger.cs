@@ -27,6 +27,17 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
     internal const string OperatorLoss = "operator_loss";
     internal const string Provider = "provider";
 
+    /// <summary>From where to where an entry of each type goes.</summary>
+    internal static readonly Dictionary<string, (string Debit, string Credit)> Books = new(StringComparer.Ordinal)
+    {
+        ["topup"] = (Grants, Available),
+        ["adjustment"] = (Available, Grants),
+        ["hold"] = (Available, Held),
+        ["release"] = (Held, Available),
+        ["settle"] = (Available, Revenue),
+        ["loss"] = (OperatorLoss, Provider),
+    };
+
     /// <summary>
     /// Reserves the estimate of a model call at the time of its event; 402 when balance or budget does not cover it.
     /// </summary>

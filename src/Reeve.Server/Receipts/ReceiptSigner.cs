@@ -50,6 +50,16 @@ internal sealed class ReceiptSigner : IDisposable
         return Base64Url.EncodeToString(signature);
     }
 
+    /// <summary>True when the receipt's signature is of this key and over all of its other members.</summary>
+    internal bool IsSigned(JsonElement receipt)
+    {
+        Span<byte> signature = stackalloc byte[SignatureAlgorithm.Ed25519.SignatureSize];
+        return receipt.TryGetProperty("signature", out var shown) && shown.ValueKind == JsonValueKind.String
+            && Base64Url.TryDecodeFromChars(shown.GetString(), signature, out var length) && length == signature.Length
+            && SignatureAlgorithm.Ed25519.Verify(
+                _key.PublicKey, CanonicalJson.Serialize(receipt, "signature"), signature);
+    }
+
     /// <summary>The signed bytes, written straight in the order of the names.</summary>
     internal ReadOnlySpan<byte> Canonical(Receipt receipt)
     {

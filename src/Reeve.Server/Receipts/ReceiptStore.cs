@@ -15,6 +15,10 @@ internal static class ReceiptStore
         "SELECT document FROM receipts WHERE id = $1 AND account_id = $2", static row => row.GetString(0),
         id, tenant.AccountId);
 
+    /// <summary>What the row says beside the document, whose copy it is.</summary>
+    internal static (string RunId, long CreatedAt) Claims(DbSession session, string id) => session.Single(
+        "SELECT run_id, created_at FROM receipts WHERE id = $1", static row => (row.GetString(0), row.GetInt64(1)), id);
+
     internal static string? FindByRun(DbSession session, TenantContext tenant, string runId) => session.Single(
         "SELECT document FROM receipts WHERE account_id = $2 "
         + "AND id = (SELECT receipt_id FROM runs WHERE id = $1 AND account_id = $2)", static row => row.GetString(0),

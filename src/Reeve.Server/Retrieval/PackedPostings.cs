@@ -25,6 +25,26 @@ internal static class PackedPostings
         return document;
     }
 
+    /// <summary>The triples of one document; none when it is not there.</summary>
+    internal static List<(int Chunk, long Count, long Length)> ChunksOf(long document, ReadOnlySpan<byte> packed)
+    {
+        var triples = new List<(int, long, long)>();
+        while (!packed.IsEmpty)
+        {
+            if (NextDocument(ref packed, out var chunks) != document)
+            {
+                continue;
+            }
+
+            while (!chunks.IsEmpty)
+            {
+                triples.Add(((int)Next(ref chunks), Next(ref chunks), Next(ref chunks)));
+            }
+        }
+
+        return triples;
+    }
+
     internal static byte[] Without(long document, ReadOnlySpan<byte> packed)
     {
         var kept = new List<byte>(packed.Length);

@@ -6,6 +6,12 @@ namespace Reeve.Server.Retrieval;
 internal sealed record SearchIndex(
     long Number, long ChunkCount, long TermCount, long OpenBlock, long OpenChunkCount);
 
+/// <summary>The block and the terms under which a document is found.</summary>
+internal sealed record SearchEntry(long Block, long TermCount, string Terms)
+{
+    internal string[] TermList => Terms.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}
+
 /// <summary>The SQL of the inverted index.</summary>
 internal static class SearchIndexStore
 {
@@ -23,6 +29,11 @@ internal static class SearchIndexStore
     internal static List<byte[]> Postings(DbSession session, SearchIndex index, string term) => session.List(
         "SELECT postings FROM search_postings WHERE index_number = $1 AND term = $2",
         static row => row.GetFieldValue<byte[]>(0), index.Number, term);
+
+    /// <summary>Where a document stands in its agent's index.</summary>
+    internal static SearchEntry? Entry(DbSession session, long document) => session.Single(
+        "SELECT block, term_count, terms FROM search_documents WHERE document_number = $1",
+        static row => new SearchEntry(row.GetInt64(0), row.GetInt64(1), row.GetString(2)), document);
 
     internal static void Add(
         DbSession session, TenantContext tenant, string agentId, long document, int chunkCount, DocumentPostings added)
@@ -47,14 +58,12 @@ internal static class SearchIndexStore
     internal static void Remove(
         DbSession session, TenantContext tenant, string agentId, long document, int chunkCount)
     {
-        var held = session.Single("SELECT block, term_count, terms FROM search_documents WHERE document_number = $1",
-            static row => (Block: row.GetInt64(0), TermCount: row.GetInt64(1), Terms: row.GetString(2)), document);
-        if (held.Terms is null || Find(session, tenant, agentId) is not { } index)
+        if (Entry(session, document) is not { } held || Find(session, tenant, agentId) is not { } index)
         {
             return;
         }
 
-        foreach (var term in held.Terms.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var term in held.TermList)
         {
             var others = PackedPostings.Without(document, PostingsAt(session, index.Number, term, held.Block));
             if (others.Length > 0)
@@ -95,7 +104,7 @@ internal static class SearchIndexStore
         return new SearchIndex(number!.Value, 0, 0, 0, 0);
     }
 
-    private static byte[]? PostingsAt(DbSession session, long index, string term, long block) => session.Single(
+    internal static byte[]? PostingsAt(DbSession session, long index, string term, long block) => session.Single(
         "SELECT postings FROM search_postings WHERE index_number = $1 AND term = $2 AND block = $3",
         static row => row.GetFieldValue<byte[]>(0), index, term, block);
 

@@ -1,8 +1,13 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.Data.Sqlite;
+using Reeve.Server.Agents;
 using Reeve.Server.Credits;
 using Reeve.Server.Http;
+using Reeve.Server.Privacy;
 using Reeve.Server.Receipts;
+using Reeve.Server.Retrieval;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Runs;
@@ -12,14 +17,14 @@ internal sealed record Violation(string Invariant, string Subject, string Proble
 
 /// <summary>
 /// Recomputes from the log and the ledger what everything else claims: the checker behind <c>reeve verify</c> and
-/// behind
-/// every test that breaks a server.
+/// behind every test that breaks a server.
 /// </summary>
 /// <remarks>
 /// I1 and I4 (acknowledged, unchanged bytes) need what clients saw; I8 needs unsafe tools, I11 an outbox, and the
 /// checkpoints of I12 an audit chain, none of which exist yet. I13 is checked for runs that no owner can still be at.
+/// What the file says once and without a hash (names, settings, limits, requests' ids) cannot be checked.
 /// </remarks>
-internal sealed class Verifier
+internal sealed class Verifier(ReceiptSigner? signer = null)
 {
     /// <summary>Prices and margins shape no event once it is written, so the defaults do for folding.</summary>
     private static readonly CreditOptions Credits = new();
@@ -31,13 +36,15 @@ internal sealed class Verifier
 
     internal IReadOnlyList<Violation> Check(DbSession session)
     {
-        var damage = session.Single("PRAGMA quick_check(1)", static row => row.GetString(0));
+        var damage = session.Single("PRAGMA integrity_check(1)", static row => row.GetString(0));
         Expect(damage == "ok", "file", "database", damage ?? "cannot be checked");
+        CheckSchema(session);
         CheckLedger(session);
         CheckBalances(session);
         CheckMonths(session);
         CheckRuns(session);
         CheckConversations(session);
+        CheckRest(session);
         return _violations;
     }
 
@@ -46,12 +53,14 @@ internal sealed class Verifier
         var balances = new Dictionary<(string, string), long>();
         var entries = 0L;
         foreach (var entry in session.List(
-            "SELECT id, account_id, mode, debit, credit, amount, change, balance FROM ledger_entries ORDER BY id",
+            "SELECT id, account_id, mode, debit, credit, amount, change, balance, type FROM ledger_entries ORDER BY id",
             static row => (Id: row.GetString(0), Account: row.GetString(1), Mode: row.GetString(2),
                 Debit: row.GetString(3), Credit: row.GetString(4), Amount: row.GetInt64(5), Change: row.GetInt64(6),
-                Balance: row.GetInt64(7))))
+                Balance: row.GetInt64(7), Type: row.GetString(8))))
         {
             entries++;
+            Expect(CreditLedger.Books.GetValueOrDefault(entry.Type) == (entry.Debit, entry.Credit), "I5", entry.Id,
+                $"a {entry.Type} does not go from {entry.Debit} to {entry.Credit}");
             var change = (entry.Credit == CreditLedger.Available ? entry.Amount : 0)
                 - (entry.Debit == CreditLedger.Available ? entry.Amount : 0);
             var key = (entry.Account, entry.Mode);
@@ -94,13 +103,43 @@ internal sealed class Verifier
             foreach (var (id, tenant) in page)
             {
                 runs++;
-                events += CheckRun(session, tenant, id);
+                events += TryCheckRun(session, tenant, id);
                 after = id;
             }
         }
         while (page.Count > 0);
 
         Counts = Counts with { Runs = runs, Events = events };
+        if (session.Count("SELECT count(*) FROM run_events") != events)
+        {
+            CheckStrays(session);
+        }
+    }
+
+    // Joins every event, so it is for databases that have more of them than their runs.
+    private void CheckStrays(DbSession session)
+    {
+        foreach (var (id, count) in session.List(
+            "SELECT e.run_id, count(*) FROM run_events e LEFT JOIN runs r "
+            + "ON r.id = e.run_id AND r.account_id = e.account_id WHERE r.id IS NULL GROUP BY e.run_id",
+            static row => (row.GetString(0), row.GetInt64(1))))
+        {
+            Expect(false, "I3", id, $"{count} events belong to no run of their account");
+        }
+    }
+
+    // What a damaged disk made of a row may be anything; it is one violation, and the other runs are still looked at.
+    private int TryCheckRun(DbSession session, TenantContext tenant, string runId)
+    {
+        try
+        {
+            return CheckRun(session, tenant, runId);
+        }
+        catch (Exception error) when (error is not SqliteException)
+        {
+            Expect(false, "I12", runId, $"it cannot be read: {error.Message}");
+            return 0;
+        }
     }
 
     private int CheckRun(DbSession session, TenantContext tenant, string runId)
@@ -131,7 +170,7 @@ internal sealed class Verifier
                     && TryApply(state, entry);
                 if (isFolded)
                 {
-                    calls.Apply(entry.Data!);
+                    calls.Apply(entry);
                 }
 
                 (seq, epoch, hash) = (entry.Seq, entry.Epoch, entry.Hash);
@@ -146,6 +185,7 @@ internal sealed class Verifier
         if (isFolded)
         {
             CheckClaims(state, row);
+            CheckCopies(session, state, row);
             CheckCalls(session, state, calls);
             if (row.IsFinished)
             {
@@ -212,6 +252,36 @@ internal sealed class Verifier
         Expect(row.IsErased || state.Output == row.Output, "I4", runId, "the row's output is not that of the log");
     }
 
+    private void CheckCopies(DbSession session, RunState state, RunClaims row)
+    {
+        var admitted = state.Admitted;
+        object?[] logged =
+        [
+            admitted.AgentId, admitted.AgentVersion, admitted.ConversationId, admitted.Kind, admitted.Mode,
+            admitted.UserMessageId, admitted.MessageId, admitted.ReceiptId, state.Failure?.Code,
+            state.CreatedAt.ToUnixTimeMilliseconds(), state.StartedAt?.ToUnixTimeMilliseconds(),
+            state.FinishedAt?.ToUnixTimeMilliseconds(), state.PrivacyClass.Word(),
+            .. row.IsErased ? (object?[])[] :
+            [
+                admitted.Input, admitted.User?.GetRawText(), admitted.Metadata?.GetRawText() ?? "{}",
+                row.IsFinished ? RunStore.Outcome(state) : null,
+            ],
+        ];
+        var stored = session.Single(
+            "SELECT agent_id, agent_version, conversation_id, kind, mode, user_message_id, message_id, receipt_id, "
+            + "error_code, created_at, started_at, finished_at, privacy_class, input, user, metadata, outcome "
+            + "FROM runs WHERE id = $1",
+            one => logged.Select(
+                (_, column) => (one.GetName(column), one.IsDBNull(column) ? null : one.GetValue(column))).ToList(),
+            state.RunId)!;
+        foreach (var ((name, value), expected) in stored.Zip(logged))
+        {
+            Expect(Text(value) == Text(expected), "I4", state.RunId, $"the row's {name} is not that of the log");
+        }
+
+        static string? Text(object? value) => Convert.ToString(value, CultureInfo.InvariantCulture);
+    }
+
     // What the log says of each call, held against the two other places that say it: ledger and usage.
     private void CheckCalls(DbSession session, RunState state, LoggedCalls calls)
     {
@@ -225,18 +295,22 @@ internal sealed class Verifier
                 row.GetInt64(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4))),
             runId).ToDictionary(row => row.Call, row => row.Money);
         var usage = session.List(
-            "SELECT call, upstream + margin, lost FROM model_calls WHERE run_id = $1",
-            static row => (Call: row.GetInt32(0), Charged: row.GetInt64(1), Lost: row.GetInt64(2)),
-            runId).ToDictionary(row => row.Call, row => (row.Charged, row.Lost));
+            "SELECT call, upstream + margin, lost, model, provider, input_tokens, output_tokens, at "
+            + "FROM model_calls WHERE run_id = $1",
+            static row => (Call: row.GetInt32(0), Row: new CallUsage(row.GetInt64(1), row.GetInt64(2), row.GetString(3),
+                row.GetString(4), row.GetInt64(5), row.GetInt64(6)), At: row.Time(7)),
+            runId).ToDictionary(row => row.Call, row => (row.Row, row.At));
         foreach (var (number, call) in calls.ByNumber)
         {
             var money = ledger.GetValueOrDefault(number) ?? new CallMoney(0, 0, 0, 0);
             Expect(money == call.Money, "I6", runId,
                 $"call {number} is {call.Money} in the log, {money} in the ledger");
             Expect(call.Money.Settle <= 2 * call.Money.Hold, "I7", runId, $"call {number} settled over its bound");
-            Expect(!call.IsFinished || usage.TryGetValue(number, out var row)
-                && row == (call.Money.Settle, call.Money.Loss), "I7", runId, $"the usage of call {number} differs");
-            Expect(!state.IsTerminal || call.IsFinished, "I6", runId, $"call {number} was never closed");
+            Expect(call.Finished is null || usage.TryGetValue(number, out var used)
+                && used.Row == CallUsage.Of(call.Started, call.Finished)
+                && (used.At == call.StartedAt || used.At == call.FinishedAt),
+                "I7", runId, $"the usage of call {number} differs");
+            Expect(!state.IsTerminal || call.Finished is not null, "I6", runId, $"call {number} was never closed");
         }
 
         Expect(ledger.Keys.All(calls.ByNumber.ContainsKey), "I6", runId, "the ledger has a call that the log has not");
@@ -256,6 +330,10 @@ internal sealed class Verifier
             "I12", state.RunId, "its receipt names another log head");
         Expect(root.TryGetProperty("cost", out var cost) && cost.GetProperty("total_usd").GetDecimal()
             == Money.Usd(state.Charged), "I12", state.RunId, "its receipt names another cost");
+        var issued = DateTimeOffset.Parse(root.GetProperty("issued_at").GetString()!, CultureInfo.InvariantCulture);
+        Expect(ReceiptStore.Claims(session, state.Admitted.ReceiptId) == (state.RunId, issued.ToUnixTimeMilliseconds()),
+            "I12", state.RunId, "the row of its receipt says something else");
+        Expect(signer?.IsSigned(root) ?? true, "I12", state.RunId, "its receipt is not what was signed");
     }
 
     // The months are sums as well: what is held is that of the open holds, what is charged that of the settlements.
@@ -289,12 +367,44 @@ internal sealed class Verifier
         }
     }
 
+    private void CheckSchema(DbSession session)
+    {
+        try
+        {
+            foreach (var (name, _) in Migrator.SchemaOf(Migrator.RequireKnown(session))
+                .Except(Migrator.SchemaOf(session)))
+            {
+                Expect(false, "I14", name, "the schema has it not, or otherwise");
+            }
+        }
+        catch (StorageException error)
+        {
+            Expect(false, "I14", "schema", error.Message);
+        }
+    }
+
+    private void CheckRest(DbSession session)
+    {
+        _violations.AddRange(RowRelations.Broken(session));
+        _violations.AddRange(AgentStore.ChangedVersions(session)
+            .Select(static version => new Violation("I14", version, "its configuration was changed")));
+        _violations.AddRange(DocumentCheck.Problems(session)
+            .Select(static found => new Violation("I14", found.Id, found.Problem)));
+    }
+
     private void Expect(bool holds, string invariant, string subject, string problem)
     {
         if (!holds)
         {
             _violations.Add(new Violation(invariant, subject, problem));
         }
+    }
+
+    private sealed record CallUsage(
+        long Charged, long Lost, string Model, string Provider, long InputTokens, long OutputTokens)
+    {
+        internal static CallUsage Of(ModelCallStarted started, ModelCallFinished finished) => new(finished.Charged,
+            finished.Lost, started.Model, started.Provider, finished.InputTokens, finished.OutputTokens);
     }
 
     private sealed record RunClaims(

@@ -2,16 +2,19 @@ using System.Data.Common;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Data.Sqlite;
 
 namespace Reeve.Server.Storage;
 
 /// <summary>Applies the numbered SQL files of <c>Migrations/</c>, forward only, each in one transaction.</summary>
 internal static class Migrator
 {
+    private const string OwnTable = "CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, "
+        + "sha256 TEXT NOT NULL, applied_at INTEGER NOT NULL)";
+
     internal static void Apply(DbSession session, TimeProvider time)
     {
-        session.Execute("CREATE TABLE IF NOT EXISTS schema_migrations (name TEXT PRIMARY KEY, sha256 TEXT NOT NULL, "
-            + "applied_at INTEGER NOT NULL)");
+        session.Execute(OwnTable);
         var applied = RequireKnown(session);
         foreach (var (name, sql) in Scripts())
         {
@@ -35,6 +38,27 @@ internal static class Migrator
             }
         }
     }
+
+    /// <summary>What the migrations of these names make: the statement of each thing by its name.</summary>
+    internal static Dictionary<string, string?> SchemaOf(IReadOnlyCollection<string> applied)
+    {
+        using var connection = new SqliteConnection("Data Source=:memory:;Pooling=False");
+        connection.Open();
+        using var session = new DbSession(connection);
+        session.Execute(OwnTable);
+        foreach (var (_, sql) in Scripts().Where(script => applied.Contains(script.Name)))
+        {
+            Run(connection, sql);
+        }
+
+        return SchemaOf(session);
+    }
+
+    /// <summary>The statement of each thing of a database by its name.</summary>
+    internal static Dictionary<string, string?> SchemaOf(DbSession session) => session.List(
+        "SELECT type || ' ' || name || ' ' || tbl_name, sql FROM sqlite_master",
+        static row => (Name: row.StringOrNull(0) ?? "", Sql: row.StringOrNull(1)))
+        .ToDictionary(row => row.Name, row => row.Sql, StringComparer.Ordinal);
 
     /// <summary>The names of the migrations that a database has, in order.</summary>
     internal static List<string> Applied(DbSession session) =>

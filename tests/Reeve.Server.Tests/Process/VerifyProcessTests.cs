@@ -16,7 +16,10 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         await using var server = await ReeveProcess.ServeAsync(_folder, ("REEVE_ADMIN_KEY", TestServer.AdminKey));
         using var user = new StreamUser(() => server.Url);
         var agent = await user.NewAgentAsync();
-        Assert.True(await user.StartAsync("/v1/agents/runs", agent, "Hi"));
+        using var client = new TestClient(server.Url, TestServer.AdminKey);
+        await client.PostAsync(
+            $"/v1/agents/{agent}/documents", """{"name":"Opening","text":"The shop opens at nine."}""");
+        Assert.True(await user.StartAsync("/v1/agents/runs", agent, "Hi", "one"));
         using var other = new StreamUser(() => server.Url);
         Assert.True(await other.StartAsync("/api/run", agent, "Hi"));
 
@@ -75,6 +78,33 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         ("I12", "UPDATE run_events SET at = at + 1 WHERE seq = 3"),
         ("I12", "UPDATE run_events SET type = 'tool_call.finished' WHERE type = 'message.delta'"),
         ("I12", "DELETE FROM receipts"),
+        ("I12", "UPDATE receipts SET document = replace(document, 'standard', 'standbrd')"),
+        ("I12", "UPDATE receipts SET document = substr(document, 2)"),
+        ("I12", "UPDATE receipts SET created_at = created_at + 1"),
+        ("I3", "INSERT INTO run_events SELECT 'run_0', seq, account_id, epoch, type, at, payload, payload_sha256, hash "
+            + "FROM run_events WHERE seq = 1 LIMIT 1"),
+        ("I4", "UPDATE runs SET input = input || '!'"),
+        ("I4", "UPDATE runs SET finished_at = finished_at + 1"),
+        ("I4", "UPDATE runs SET outcome = replace(outcome, '1', '2')"),
+        ("I5", "UPDATE ledger_entries SET receipt_id = 'rcpt_0' WHERE type = 'settle'"),
+        ("I4", "UPDATE runs SET privacy_class = 'protected'"),
+        ("I5", "UPDATE ledger_entries SET credit = 'grants' WHERE type = 'settle'"),
+        ("I7", "UPDATE model_calls SET model = 'mesh/house-2'"),
+        ("I7", "UPDATE model_calls SET output_tokens = output_tokens + 1"),
+        ("I7", "UPDATE model_calls SET key_id = 'key_0'"),
+        ("I14", "UPDATE settings SET value = value; DROP INDEX runs_account"),
+        ("I14", "UPDATE schema_migrations SET sha256 = substr(sha256, 2)"),
+        ("I14", "UPDATE agent_versions SET config = replace(config, 'Desk', 'Desl')"),
+        ("I14", "UPDATE agents SET version = 2"),
+        ("I14", "UPDATE idempotency_records SET run_id = 'run_0'"),
+        ("I14", "UPDATE documents SET chunk_count = 2"),
+        ("I14", "UPDATE chunks SET text = replace(text, 'nine', 'none')"),
+        ("I14", "UPDATE chunks SET stop = stop + 1"),
+        ("I14", "UPDATE chunks SET account_id = 'acct_0'"),
+        ("I14", "UPDATE search_postings SET term = term || 'x'"),
+        ("I14", "UPDATE search_postings SET postings = substr(postings, 1, length(postings) - 1) || x'09'"),
+        ("I14", "UPDATE search_documents SET terms = replace(terms, 'shop', 'shot')"),
+        ("I14", "UPDATE search_indexes SET term_count = term_count + 1"),
         ("I9", "UPDATE run_events SET epoch = 9 WHERE seq = 2"),
         ("I3", "DELETE FROM run_events WHERE seq = 3"),
         ("I2", "DELETE FROM run_events WHERE type = 'run.completed'"),
@@ -106,13 +136,19 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         var file = Directory.GetFiles(Path.Combine(folder, "data"), "*.db").Single();
         using var connection = new SqliteConnection($"Data Source={file};Pooling=False");
         connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText =
-            "SELECT group_concat('DROP TRIGGER ' || name, ';') FROM sqlite_master WHERE type = 'trigger'";
-        var drop = (string)command.ExecuteScalar()!;
+        const string OfTriggers = "FROM sqlite_master WHERE type = 'trigger'";
+        var drop = Ask($"SELECT group_concat('DROP TRIGGER ' || name, ';') {OfTriggers}");
+        var again = Ask($"SELECT group_concat(sql, ';') {OfTriggers}");
+        Assert.True((long)Ask($"{drop}; {sql}; SELECT changes()") > 0, $"{sql} changed nothing.");
+        Ask($"{again}; SELECT 1"); // Without them it would be another schema.
+
+        object Ask(string statements)
+        {
+            using var command = connection.CreateCommand();
 #pragma warning disable CA2100 // The statements are those above.
-        command.CommandText = $"{drop}; {sql}; SELECT changes()";
+            command.CommandText = statements;
 #pragma warning restore CA2100
-        Assert.True((long)command.ExecuteScalar()! > 0, $"{sql} changed nothing.");
+            return command.ExecuteScalar()!;
+        }
     }
 }

@@ -1,0 +1,114 @@
+using Reeve.Server.Http;
+using Reeve.Server.Inference.Providers.Builtin;
+using Reeve.Server.Storage;
+
+namespace Reeve.Server.Retrieval;
+
+/// <summary>
+/// Holds the chunks of documents against the index that was made of them. It tells of every changed word; a changed
+/// sign or letter case is in no index.
+/// </summary>
+internal static class DocumentCheck
+{
+    private const int PageDocuments = 100;
+
+    /// <summary>What is wrong with documents, each with its id.</summary>
+    internal static IEnumerable<(string Id, string Problem)> Problems(DbSession session)
+    {
+        List<DocumentRow> page;
+        for (var after = long.MinValue; (page = Page(session, after)).Count > 0; after = page[^1].Number)
+        {
+            foreach (var document in page)
+            {
+                if (Problem(session, document) is { } problem)
+                {
+                    yield return (document.Id, problem);
+                }
+            }
+        }
+    }
+
+    private static List<DocumentRow> Page(DbSession session, long after) => session.List(
+        "SELECT number, id, account_id, agent_id, chunk_count FROM documents WHERE number > $1 AND status = 'ready' "
+        + "ORDER BY number LIMIT $2",
+        static row => new DocumentRow(
+            row.GetInt64(0), row.GetString(1), new TenantContext(row.GetString(2)), row.GetString(3), row.GetInt64(4)),
+        after, PageDocuments);
+
+    private static string? Problem(DbSession session, DocumentRow document)
+    {
+        try
+        {
+            var chunks = DocumentStore.Chunks(session, document.Tenant, document.Id, -1, int.MaxValue);
+            return IsWhole(document, chunks)
+                ? IndexProblem(session, document, chunks)
+                : "its chunks are not what they were";
+        }
+        catch (Exception error) when (error is not Microsoft.Data.Sqlite.SqliteException)
+        {
+            return $"it cannot be read: {error.Message}"; // A damaged row may be anything.
+        }
+    }
+
+    private static bool IsWhole(DocumentRow document, List<Chunk> chunks)
+    {
+        var end = 0;
+        for (var index = 0; index < chunks.Count; index++)
+        {
+            var chunk = chunks[index];
+            if (chunk.Index != index || chunk.Start != end
+                || chunk.End != end + RequestObject.ScalarCount(chunk.Text))
+            {
+                return false;
+            }
+
+            end = chunk.End;
+        }
+
+        return chunks.Count == document.ChunkCount;
+    }
+
+    private static string? IndexProblem(DbSession session, DocumentRow document, List<Chunk> chunks)
+    {
+        if (SearchIndexStore.Find(session, document.Tenant, document.AgentId) is not { } index
+            || SearchIndexStore.Entry(session, document.Number) is not { } entry)
+        {
+            return "it is not indexed";
+        }
+
+        var counts = chunks.ConvertAll(static _ => new Dictionary<string, long>(StringComparer.Ordinal));
+        var lengths = new long[chunks.Count];
+        foreach (var term in entry.TermList)
+        {
+            var postings = SearchIndexStore.PostingsAt(session, index.Number, term, entry.Block);
+            foreach (var (chunk, count, length) in PackedPostings.ChunksOf(document.Number, postings))
+            {
+                counts[chunk].Add(term, count);
+                lengths[chunk] = lengths[chunk] == 0 || lengths[chunk] == length ? length : -1;
+            }
+        }
+
+        if (counts.Where((terms, chunk) => terms.Values.Sum() != lengths[chunk]).Any()
+            || lengths.Sum() != entry.TermCount)
+        {
+            return "its index is not what it was";
+        }
+
+        var reader = new TermReader();
+        var read = new List<string>();
+        for (var chunk = 0; chunk < chunks.Count; chunk++)
+        {
+            read.Clear();
+            reader.Read(chunks[chunk].Text, read);
+            if (read.CountBy(static term => term).Any(
+                term => counts[chunk].GetValueOrDefault(term.Key) < term.Value))
+            {
+                return $"chunk {chunk} has words that its index has not";
+            }
+        }
+
+        return null;
+    }
+
+    private sealed record DocumentRow(long Number, string Id, TenantContext Tenant, string AgentId, long ChunkCount);
+}
