@@ -1,10 +1,11 @@
+using Reeve.Reliability.Backup;
 using Reeve.Reliability.Chaos;
+using Reeve.Reliability.Disk;
+using Reeve.Reliability.Drain;
 using Reeve.Reliability.Kill;
 using Reeve.Reliability.Ledger;
-using Reeve.Reliability.Points;
-using Reeve.Reliability.Backup;
-using Reeve.Reliability.Drain;
 using Reeve.Reliability.Overload;
+using Reeve.Reliability.Points;
 using Reeve.Reliability.Simulation;
 using Reeve.Reliability.Soak;
 using Reeve.Reliability.Streams;
@@ -36,6 +37,7 @@ internal static class ScoreRows
         new("D1", "stops under load", DrainHarness.RunAsync),
         new("R21", "a soak: everything that clients do, for long", SoakHarness.RunAsync),
         new("R25", "overload at five times the peak", OverloadHarness.RunAsync),
+        new("R26", "disks that are full, fail, dawdle, are damaged or read-only", DiskHarness.RunAsync),
         new("R20", "parser bombs in a child process", null) { NotYet = "the parser child; corpus of FuzzHost" },
         new("R28", "backup, restore, verify, go on", BackupHarness.RunAsync),
     ];

@@ -30,8 +30,8 @@ internal static class DrainHarness
         await StartAsync(server, 0);
         var hanging = await StartHangingAsync(server);
         using var stop = new CancellationTokenSource();
-        var clients = Enumerable.Range(0, 10).Select(index => new DrainClient(
-            server, (DrainWork)(index % 5), $"{(DrainWork)(index % 5)}-{index}", problems)).ToList();
+        var clients = Enumerable.Range(0, 10).Select(index => new PatientClient(
+            server, (ClientWork)(index % 5), $"{(ClientWork)(index % 5)}-{index}", problems)).ToList();
         var work = clients.Select(client => Task.Run(() => client.WorkAsync(stop.Token))).ToList();
 
         var (before, restarts) = (0, 0);
@@ -157,7 +157,7 @@ internal static class DrainHarness
     }
 
     private static async Task CheckAsync(
-        LoadedServer server, List<DrainClient> clients, string hanging, ConcurrentQueue<string> problems)
+        LoadedServer server, List<PatientClient> clients, string hanging, ConcurrentQueue<string> problems)
     {
         using var client = server.NewClient();
         foreach (var one in clients)

@@ -29,6 +29,7 @@ internal sealed class LoadedServer : IAsyncDisposable
 
     internal string Folder { get; }
 
+    /// <summary>The one that was started last.</summary>
     internal ReeveProcess Process { get; private set; } = null!;
 
     internal Uri Url => Process.Url;
@@ -37,6 +38,7 @@ internal sealed class LoadedServer : IAsyncDisposable
 
     internal async Task StartAsync(params (string Name, string Value)[] environment)
     {
+        await StopUsingAsync();
         Process = await ReeveProcess.ServeAsync(
             Folder, [("REEVE_ADMIN_KEY", TestServer.AdminKey), .. environment]);
         if (AgentId.Length == 0)
@@ -50,7 +52,13 @@ internal sealed class LoadedServer : IAsyncDisposable
     internal TestClient NewClient() => new(Url, TestServer.AdminKey);
 
     /// <summary>Kills it if it still runs.</summary>
-    internal async Task KillAsync() => await Process.DisposeAsync();
+    internal async Task KillAsync()
+    {
+        if (!Process.HasExited)
+        {
+            await Process.KillAsync();
+        }
+    }
 
     /// <summary>The most memory that the process had resident so far, in MiB.</summary>
     internal long PeakMebibytes() => long.Parse(
@@ -69,14 +77,18 @@ internal sealed class LoadedServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (Process is not null)
-        {
-            await Process.DisposeAsync();
-        }
-
+        await StopUsingAsync();
         if (_ownsFolder)
         {
             Directory.Delete(Folder, recursive: true);
+        }
+    }
+
+    private async Task StopUsingAsync()
+    {
+        if (Process is not null)
+        {
+            await Process.DisposeAsync();
         }
     }
 }

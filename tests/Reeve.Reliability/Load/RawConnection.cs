@@ -29,6 +29,12 @@ internal sealed record RawAnswer(int Status, string Head, byte[] Body)
     }
 }
 
+/// <summary>The connection ended inside of an answer, of which so much had come.</summary>
+internal sealed class BrokenAnswerException(string message, RawAnswer? answer) : IOException(message)
+{
+    internal RawAnswer? Answer => answer;
+}
+
 /// <summary>
 /// One HTTP/1.1 connection whose requests are bytes made beforehand: what is measured through it is the server, and it
 /// sends what no library would. One user at a time.
@@ -67,7 +73,8 @@ internal sealed class RawConnection : IDisposable
     }
 
     /// <summary>Sends a request and reads its answer to the end.</summary>
-    /// <exception cref="IOException">The connection ended before the answer did.</exception>
+    /// <exception cref="BrokenAnswerException">The connection ended inside of it.</exception>
+    /// <exception cref="IOException">The connection ended before it began.</exception>
     /// <exception cref="OperationCanceledException">It took too long.</exception>
     internal async Task<RawAnswer> SendAsync(ReadOnlyMemory<byte> request, CancellationToken cancellationToken)
     {
@@ -99,7 +106,9 @@ internal sealed class RawConnection : IDisposable
         {
             if (!await FillAsync(cancellationToken))
             {
-                return _start == _end ? null : throw new IOException("The answer broke off in its head.");
+                return _start == _end
+                    ? null
+                    : throw new BrokenAnswerException("The answer broke off in its head.", null);
             }
         }
 
@@ -147,7 +156,8 @@ internal sealed class RawConnection : IDisposable
 
         if (answer.Header("Content-Length") is { } length)
         {
-            return await TakeAsync(int.Parse(length, CultureInfo.InvariantCulture), cancellationToken);
+            return await TakeAsync(int.Parse(length, CultureInfo.InvariantCulture), cancellationToken)
+                ?? throw new BrokenAnswerException("The answer broke off in its body.", answer);
         }
 
         if (answer.Header("Transfer-Encoding") is null)
@@ -156,27 +166,34 @@ internal sealed class RawConnection : IDisposable
         }
 
         var body = new MemoryStream();
-        while (true)
+        while (await LineAsync(cancellationToken) is { } line)
         {
-            var size = int.Parse(
-                await LineAsync(cancellationToken), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            body.Write(await TakeAsync(size, cancellationToken));
-            _ = await LineAsync(cancellationToken);
+            var size = int.Parse(line, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            var chunk = await TakeAsync(size, cancellationToken);
+            body.Write(chunk);
+            if (chunk is null || await LineAsync(cancellationToken) is null)
+            {
+                break;
+            }
+
             if (size == 0)
             {
                 return body.ToArray();
             }
         }
+
+        throw new BrokenAnswerException("The answer broke off in its chunks.", answer with { Body = body.ToArray() });
     }
 
-    private async Task<string> LineAsync(CancellationToken cancellationToken)
+    /// <summary>Null: the connection ended.</summary>
+    private async Task<string?> LineAsync(CancellationToken cancellationToken)
     {
         int end;
         while ((end = Buffered.IndexOf("\r\n"u8)) < 0)
         {
             if (!await FillAsync(cancellationToken))
             {
-                throw new IOException("The answer broke off in its chunks.");
+                return null;
             }
         }
 
@@ -185,13 +202,14 @@ internal sealed class RawConnection : IDisposable
         return line;
     }
 
-    private async Task<byte[]> TakeAsync(int count, CancellationToken cancellationToken)
+    /// <summary>Null: the connection ended.</summary>
+    private async Task<byte[]?> TakeAsync(int count, CancellationToken cancellationToken)
     {
         while (_end - _start < count)
         {
             if (!await FillAsync(cancellationToken))
             {
-                throw new IOException("The answer broke off in its body.");
+                return null;
             }
         }
 
@@ -220,9 +238,9 @@ internal sealed class RawConnection : IDisposable
             _end += count;
             return count > 0;
         }
-        catch (SocketException error)
+        catch (SocketException)
         {
-            throw new IOException(error.Message, error);
+            return false; // A reset ends it as well.
         }
     }
 }

@@ -1,27 +1,30 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
-using Reeve.Reliability.Load;
 using Reeve.Server;
 
-namespace Reeve.Reliability.Drain;
+namespace Reeve.Reliability.Load;
 
-internal enum DrainWork
+internal enum ClientWork
 {
     MeshStream,
     AuterynStream,
     MeshJson,
     AuterynJson,
     Background,
+    Upload,
 }
 
 /// <summary>
 /// A careful client: it gives every run a key, repeats what was refused, resumes what broke off, and complains of
 /// every error that told it neither.
 /// </summary>
-internal sealed class DrainClient(LoadedServer server, DrainWork work, string name, ConcurrentQueue<string> problems)
+internal sealed class PatientClient(LoadedServer server, ClientWork work, string name, ConcurrentQueue<string> problems)
 {
     private static readonly TimeSpan AnswerMax = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
+    private static readonly string LongText = string.Concat(Enumerable.Range(0, 200).Select(
+        static number => $"Line {number} of a document that takes some room on a disk says what line {number} says. "));
 
     private int _number;
     private string? _runId;
@@ -31,14 +34,27 @@ internal sealed class DrainClient(LoadedServer server, DrainWork work, string na
     /// <summary>Runs that the server acknowledged, with what a stream of them has shown.</summary>
     internal ConcurrentQueue<(string RunId, string? TaskId, string Text)> Done { get; } = new();
 
-    /// <summary>Streams that ended before their run, and JSON calls that were told to come again.</summary>
+    /// <summary>Streams that ended before their run.</summary>
     internal int Interrupted { get; private set; }
 
+    /// <summary>Calls that were told to come again.</summary>
     internal int Refused { get; private set; }
 
-    private bool IsStream => work is DrainWork.MeshStream or DrainWork.AuterynStream;
+    /// <summary>Calls that were told that the disk is full.</summary>
+    internal int TooFull { get; private set; }
 
-    private bool IsMesh => work is not (DrainWork.AuterynStream or DrainWork.AuterynJson);
+    /// <summary>True where the server is killed: then answers break off.</summary>
+    internal bool MayBeKilled { get; init; }
+
+    /// <summary>True where a disk may be full.</summary>
+    internal bool MayBeFull { get; init; }
+
+    /// <summary>Documents that the server acknowledged.</summary>
+    internal ConcurrentQueue<string> Uploaded { get; } = new();
+
+    private bool IsStream => work is ClientWork.MeshStream or ClientWork.AuterynStream;
+
+    private bool IsMesh => work is not (ClientWork.AuterynStream or ClientWork.AuterynJson);
 
     /// <summary>Works until it is told to stop, then finishes what it began, also over restarts.</summary>
     internal async Task WorkAsync(CancellationToken stop)
@@ -51,7 +67,10 @@ internal sealed class DrainClient(LoadedServer server, DrainWork work, string na
                 await Task.Delay(Pause, TimeProvider.System, CancellationToken.None);
             }
 
-            Done.Enqueue((_runId!, _taskId, _text));
+            if (_runId is not null)
+            {
+                Done.Enqueue((_runId, _taskId, _text));
+            }
         }
     }
 
@@ -74,10 +93,17 @@ internal sealed class DrainClient(LoadedServer server, DrainWork work, string na
         {
             return false; // Nobody listens.
         }
-        catch (IOException error) when (error.Message.StartsWith("The answer ", StringComparison.Ordinal))
+        catch (BrokenAnswerException error)
         {
-            problems.Enqueue($"{name}: {error.Message}");
-            return false;
+            if (!MayBeKilled)
+            {
+                problems.Enqueue($"{name}: {error.Message}");
+            }
+
+            // What came in whole frames counts; the stream goes on after it.
+            var text = IsStream && error.Answer is { Status: 200 } broken ? broken.Text : "";
+            return text.Contains("\n\n", StringComparison.Ordinal) && Take(
+                text[..(text.LastIndexOf("\n\n", StringComparison.Ordinal) + 2)]);
         }
         catch (IOException)
         {
@@ -95,33 +121,46 @@ internal sealed class DrainClient(LoadedServer server, DrainWork work, string na
             return false;
         }
 
+        if (answer.Status == 507 && MayBeFull)
+        {
+            TooFull++;
+            if (!answer.Text.Contains("no room on the disk", StringComparison.Ordinal))
+            {
+                problems.Enqueue($"{name}: a 507 that does not say why: {answer.Text}");
+            }
+
+            return false;
+        }
+
         if (answer.Status == 409 && answer.Text.Contains("still running", StringComparison.Ordinal))
         {
             return false; // The run that its key began goes on.
         }
 
-        if (answer.Status is not (200 or 202 or 204))
+        if (answer.Status is not (200 or 201 or 202 or 204))
         {
             problems.Enqueue($"{name}: {answer.Head}{answer.Text}");
             return true;
         }
 
-        return IsStream ? Take(answer) : Find(answer.Text);
-    }
-
-    private bool Take(RawAnswer answer)
-    {
-        if (answer.Status == 204)
+        if (work == ClientWork.Upload)
         {
+            Uploaded.Enqueue(Find(answer.Text, "doc_")!);
             return true;
         }
 
-        if (answer.Text.Length > 0 && !answer.Text.EndsWith("\n\n", StringComparison.Ordinal))
+        return IsStream ? answer.Status == 204 || Take(answer.Text) : Find(answer.Text);
+    }
+
+    /// <summary>Takes what a stream showed; true: that was its end.</summary>
+    private bool Take(string text)
+    {
+        if (text.Length > 0 && !text.EndsWith("\n\n", StringComparison.Ordinal))
         {
-            problems.Enqueue($"{name}: the stream ended inside of a frame: {answer.Text}");
+            problems.Enqueue($"{name}: the stream ended inside of a frame: {text}");
         }
 
-        _text += answer.Text.Replace(": ping\n\n", "", StringComparison.Ordinal);
+        _text += text.Replace(": ping\n\n", "", StringComparison.Ordinal);
         _ = Find(_text);
         var isEnd = IsEnd(_text);
         Interrupted += isEnd ? 0 : 1;
@@ -151,11 +190,17 @@ internal sealed class DrainClient(LoadedServer server, DrainWork work, string na
 
     private byte[] Start()
     {
+        if (work == ClientWork.Upload)
+        {
+            return RawConnection.Request("POST", $"/v1/agents/{server.AgentId}/documents",
+                $$"""{"name":"{{name}}-{{_number}}","text":"{{name}} {{_number}} {{LongText}}"}""");
+        }
+
         var more = $"Idempotency-Key: {name}-{_number}\r\n";
         return IsMesh
             ? RawConnection.Request("POST", "/v1/agents/runs", $$"""
                 {"agent":"{{server.AgentId}}","input":"Hi","stream":{{(IsStream ? "true" : "false")}},
-                "background":{{(work == DrainWork.Background ? "true" : "false")}}}
+                "background":{{(work == ClientWork.Background ? "true" : "false")}}}
                 """, more)
             : RawConnection.Request("POST", "/api/run",
                 $$"""{"query":"Hi","stream":{{(IsStream ? "true" : "false")}}}""",
