@@ -82,6 +82,11 @@ internal static class Scoreboard
             score = new Score(0, "the harness itself failed", [error.ToString()]);
         }
 
+        if (score.Trials == 0 && score.Problems.Count == 0)
+        {
+            score = score with { Problems = ["nothing was tried"] };
+        }
+
         foreach (var problem in score.Problems)
         {
             await Console.Error.WriteLineAsync($"  {row.Id} VIOLATION: {problem}");
