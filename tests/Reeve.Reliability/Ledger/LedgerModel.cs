@@ -36,12 +36,16 @@ internal sealed record LedgerOp(
 internal sealed class LedgerModel(Payer payer, HashSet<(string RunId, int Call)> used)
 {
     private readonly Dictionary<(string, int), long> _open = [];
+    private long _charged;
 
     internal Payer Payer => payer;
 
     internal long Available { get; private set; }
 
     internal long Held { get; private set; }
+
+    /// <summary>Holds that the balance covered and a monthly budget of the payer did not.</summary>
+    internal long OverBudget { get; private set; }
 
     /// <summary>Holds that racers know of and may close.</summary>
     internal ConcurrentBag<LedgerOp> ToClose { get; } = [];
@@ -56,8 +60,10 @@ internal sealed class LedgerModel(Payer payer, HashSet<(string RunId, int Call)>
 
     private (string, long) Hold(LedgerOp op)
     {
-        if (op.Amount > Available)
+        var budget = Math.Min(payer.KeyBudget ?? long.MaxValue, payer.AccountBudget ?? long.MaxValue);
+        if (op.Amount > Available || _charged + Held + op.Amount > budget)
         {
+            OverBudget += op.Amount <= Available ? 1 : 0;
             return ("insufficient_funds", 0);
         }
 
@@ -80,7 +86,7 @@ internal sealed class LedgerModel(Payer payer, HashSet<(string RunId, int Call)>
         }
 
         var due = Math.Min(op.Due, hold + Math.Min(hold, Available));
-        (Available, Held) = (Available + hold - due, Held - hold);
+        (Available, Held, _charged) = (Available + hold - due, Held - hold, _charged + due);
         return ("", due);
     }
 

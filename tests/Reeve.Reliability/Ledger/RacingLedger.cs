@@ -46,9 +46,13 @@ internal static class RacingLedger
 /// <summary>Many tasks on a few accounts of a real database.</summary>
 internal sealed class LedgerRace(ulong seed)
 {
-    private const int Accounts = 4;
+    private const int Accounts = 6;
     private const int Racers = 128;
     private const int ProblemsMax = 100;
+
+    /// <summary>The fifth account's key and the sixth account may spend no more a month.</summary>
+    private const long KeyBudgetMicroUsd = 30_000;
+    private const long AccountBudgetMicroUsd = 60_000;
 
     private readonly List<string> _problems = [];
     private readonly SortedDictionary<string, long> _outcomes = new(StringComparer.Ordinal);
@@ -78,8 +82,12 @@ internal sealed class LedgerRace(ulong seed)
             var ids = server.Service<IdGenerator>();
             var ledger = server.Service<CreditLedger>();
             var used = new HashSet<(string, int)>();
-            var models = Enumerable.Range(0, Accounts).Select(_ =>
-                new LedgerModel(new Payer(ids.New(Id.Account), "live", ids.New(Id.Key)), used)).ToList();
+            var models = Enumerable.Range(0, Accounts).Select(index =>
+                new LedgerModel(new Payer(ids.New(Id.Account), "live", ids.New(Id.Key))
+                {
+                    KeyBudget = index == 4 ? KeyBudgetMicroUsd : null,
+                    AccountBudget = index == 5 ? AccountBudgetMicroUsd : null,
+                }, used)).ToList();
             foreach (var model in models)
             {
                 await server.Database.WriteAsync(session =>
@@ -90,6 +98,12 @@ internal sealed class LedgerRace(ulong seed)
             {
                 await RaceAsync(server.Database, ledger, ids, models, Math.Min(left, opsPerRound));
                 models.ForEach(model => Check(server.Database, model));
+            }
+
+            if (models.Where(static model => model.Payer is not { KeyBudget: null, AccountBudget: null })
+                .Any(static model => model.OverBudget == 0))
+            {
+                Report("a monthly budget was never reached");
             }
 
             foreach (var violation in server.Database.Read(new Verifier().Check))
