@@ -12,6 +12,9 @@ namespace Reeve.Reliability.Kill;
 /// </summary>
 internal sealed class KillChecker(ServerSlot slot, KillJournal journal, MockProvider provider)
 {
+    /// <summary>A run is given up that brought down its first owner and three more.</summary>
+    private const int RecoveriesOfPoisoned = 4;
+
     private static readonly TimeSpan RecoveryMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
@@ -51,6 +54,7 @@ internal sealed class KillChecker(ServerSlot slot, KillJournal journal, MockProv
         slot.Read(session =>
         {
             CheckMoney(session);
+            CheckRuns(session);
             return 0;
         });
         foreach (var violation in slot.Read(new Verifier().Check))
@@ -109,10 +113,49 @@ internal sealed class KillChecker(ServerSlot slot, KillJournal journal, MockProv
             journal.Report(KillFault.Changed, $"{stream.RunId}: from byte {at} on a reader saw "
                 + $"{Excerpt(seen, at)}, and the replay is {Excerpt(replay, at)}");
         }
+        else if (stream.IsEnded && seen.Length < replay.Length)
+        {
+            journal.Report(KillFault.Changed, $"{stream.RunId}: the stream ended for a reader who had not seen "
+                + Excerpt(replay, seen.Length));
+        }
     }
 
     private static string Excerpt(byte[] bytes, int at) =>
         Encoding.UTF8.GetString(bytes.AsSpan(at, Math.Min(200, bytes.Length - at)));
+
+    /// <summary>
+    /// One run of each question, the model's own words as its answer, and none given up before its time.
+    /// </summary>
+    private void CheckRuns(DbSession session)
+    {
+        foreach (var (input, count) in session.List(
+            "SELECT input, count(*) FROM runs WHERE input NOT LIKE 'flood %' GROUP BY input HAVING count(*) > 1",
+            static row => (row.GetString(0), row.GetInt64(1))))
+        {
+            journal.Report(KillFault.Money, $"{input} was asked under one key or once, and there are {count} runs");
+        }
+
+        foreach (var (run, input, output) in session.List(
+            "SELECT id, input, output FROM runs WHERE status = 'completed'",
+            static row => (row.GetString(0), row.GetString(1), row.GetString(2))))
+        {
+            if (MockPrompt.Parse(input).PlainAnswer is { } answer && answer != output)
+            {
+                journal.Report(KillFault.Changed, $"{run}: the model said {answer}, and the output is {output}");
+            }
+        }
+
+        var failed = session.List(
+            "SELECT id, error_code, (SELECT count(*) FROM run_events e WHERE e.run_id = r.id "
+            + "AND e.type = 'run.recovered') FROM runs r WHERE status = 'failed'",
+            static row => (Id: row.GetString(0), Code: row.GetString(1), Recoveries: row.GetInt64(2)));
+        journal.Poisoned = failed.Count;
+        foreach (var run in failed.Where(
+            static run => run.Code != "internal_error" || run.Recoveries < RecoveriesOfPoisoned))
+        {
+            journal.Report(KillFault.Wrong, $"{run.Id} failed with {run.Code} after {run.Recoveries} recoveries");
+        }
+    }
 
     private void CheckMoney(DbSession session)
     {

@@ -13,6 +13,7 @@ internal sealed class KillClients(
     ServerSlot slot, KillJournal journal, Turnstile turnstile, ulong seed, TimeSpan rest) : IDisposable
 {
     private const int DocumentsMax = 40;
+    private const int CancelMillisecondsMax = 80;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(8);
     private static readonly string[] OnBusy = ["reject", "queue", "interrupt", "queue"];
 
@@ -56,6 +57,20 @@ internal sealed class KillClients(
         using var answer = await SendAsync(Dialect.Mesh.Run(slot.Process.Url, _agent,
             new MockPrompt { Pieces = 3_000 }.Input("flood"), asStream: false, ",\"background\":true"));
     }
+
+    /// <summary>So many runs at once, each of which takes seconds.</summary>
+    internal Task CrowdAsync(int runs) => Task.WhenAll(Enumerable.Range(0, runs).Select(async index =>
+    {
+        var tag = string.Create(CultureInfo.InvariantCulture, $"crowd-{index}");
+        using var answer = await SendAsync(Dialect.Mesh.Run(slot.Process.Url, _agent,
+            new MockPrompt { Pieces = 10, Pause = 500 }.Input(tag), asStream: false, ",\"background\":true"));
+        if (answer is not { Status: 202 } || Identify(answer, tag) is not { } run)
+        {
+            throw new InvalidOperationException($"{tag} got {answer?.Status}");
+        }
+
+        journal.Acknowledge(run);
+    }));
 
     private async Task LoopAsync(string name, Func<SimRandom, string, Task> operate)
     {
@@ -238,6 +253,9 @@ internal sealed class KillClients(
         journal.Acknowledge(run);
         if (random.Chance(60))
         {
+            // At any moment of the run, from its first to after its end.
+            await Task.Delay(TimeSpan.FromMilliseconds(random.Below(CancelMillisecondsMax)), TimeProvider.System,
+                _stop.Token);
             using var cancelled = await SendAsync(
                 Dialect.Request(HttpMethod.Post, await slot.UrlAsync(_stop.Token), $"/v1/runs/{run}/cancel"));
             if (cancelled is { Status: 200 })

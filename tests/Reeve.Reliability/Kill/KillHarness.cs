@@ -2,6 +2,7 @@ using System.Globalization;
 using Reeve.Reliability.Load;
 using Reeve.Reliability.Simulation;
 using Reeve.Server;
+using Reeve.Server.Tests;
 
 namespace Reeve.Reliability.Kill;
 
@@ -47,6 +48,9 @@ internal static class KillHarness
                         + $"{world.Journal.Problems.Count} violations");
                 }
             }
+
+            world.Journal.Cycle++;
+            await world.KillWithManyAsync(trial.Count(test: 60, ci: 200, bench: 200));
         });
     }
 
@@ -92,14 +96,18 @@ internal static class KillHarness
 /// <summary>A server, its clients and the one who kills it.</summary>
 internal sealed class KillWorld : IAsyncDisposable
 {
+    private const int KilledExitCode = 137;
     private static readonly TimeSpan RestMax = TimeSpan.FromSeconds(45);
 
     private readonly ServerSlot _slot = new();
     private readonly Turnstile _turnstile = new();
     private readonly KillClients _clients;
     private readonly KillChecker _checker;
+    private readonly MockProvider _provider;
     private Task _load = Task.CompletedTask;
     private int _kills;
+    private int _killsAtMoments;
+    private int _killsAtWork;
     private int _killsAtPoints;
     private bool _isUp;
 
@@ -108,7 +116,7 @@ internal sealed class KillWorld : IAsyncDisposable
     /// <param name="rest">How long each client does nothing after an operation; nothing by default.</param>
     internal KillWorld(MockProvider provider, ulong seed, TimeSpan rest = default)
     {
-        Random = new SimRandom(seed);
+        (Random, _provider) = (new SimRandom(seed), provider);
         _clients = new KillClients(_slot, Journal, _turnstile, seed, rest);
         _checker = new KillChecker(_slot, Journal, provider);
         provider.Configure(_slot.Folder);
@@ -133,23 +141,39 @@ internal sealed class KillWorld : IAsyncDisposable
     {
         await EnsureUpAsync();
         await Task.Delay(moment, TimeProvider.System);
-        await _slot.KillAsync();
-        _isUp = false;
+        _killsAtWork += _provider.Open > 0 ? 1 : 0;
+        await KillAsync();
         _kills++;
+        _killsAtMoments++;
+    }
+
+    /// <summary>Kills a server that is at so many runs at once; all of them must end when it is back.</summary>
+    internal async Task KillWithManyAsync(int runs)
+    {
+        await EnsureUpAsync();
+        await _clients.CrowdAsync(runs);
+        await Eventually.TrueAsync(() => _provider.Open >= runs);
+        await KillAsync();
+        _kills++;
+        await CheckAsync(everything: false);
     }
 
     /// <summary>Lets a server run into a point; false: it was not reached and the server was killed anyway.</summary>
     internal async Task<bool> KillAtAsync(string point, int hit, TimeSpan patience)
     {
         await EnsureUpAsync();
-        await _slot.KillAsync(); // So that there is something to recover, whatever the point is.
-        _kills++;
+        await KillAsync(); // So that there is something to recover, whatever the point is; no trial of its own.
         _isUp = await _slot.TryStartAsync(
             string.Create(CultureInfo.InvariantCulture, $"{point}=crash@{hit}"));
         var isReached = !_isUp || await ReachAsync(point, patience);
+        if (isReached && point != Failpoints.StopReleased && _slot.ExitCode != KilledExitCode)
+        {
+            Journal.Report(KillFault.Wrong, $"on its way to {point} the server ended by itself with {_slot.ExitCode}");
+        }
+
         if (_isUp)
         {
-            await _slot.KillAsync();
+            await _slot.KillAsync(); // It may come by the point in this moment.
         }
 
         _isUp = false;
@@ -164,7 +188,7 @@ internal sealed class KillWorld : IAsyncDisposable
         {
             var code = await _slot.TerminateAsync();
             _isUp = false;
-            return code != 0;
+            return code == KilledExitCode;
         }
 
         // A checkpoint comes after 20,000 writes, which the other clients take too long for.
@@ -205,6 +229,12 @@ internal sealed class KillWorld : IAsyncDisposable
 
     internal Score Score()
     {
+        if (Journal.Runs.IsEmpty || (_killsAtMoments > 0 && _killsAtWork == 0))
+        {
+            Journal.Report(KillFault.Wrong, $"{Journal.Runs.Count} runs were acknowledged, and none of "
+                + $"{_killsAtMoments} kills at random moments met a model call: there was no load");
+        }
+
         var ready = _slot.MillisecondsToReady.Order().ToList();
         int Count(KillFault fault) => Journal.Problems.Count(problem => problem.Fault == fault);
         return new Score(_kills, string.Concat(
@@ -212,8 +242,10 @@ internal sealed class KillWorld : IAsyncDisposable
             FormattableString.Invariant($"changed bytes {Count(KillFault.Changed)}, stuck {Count(KillFault.Stuck)}, "),
             FormattableString.Invariant($"other {Count(KillFault.Wrong)}; {Journal.Runs.Count:N0} acknowledged runs, "),
             FormattableString.Invariant($"{Journal.Streams.Count:N0} streams resumed {Journal.Resumes:N0} times, "),
-            FormattableString.Invariant($"{Journal.TopUps.Count:N0} top-ups, {_killsAtPoints} kills at points; ready "),
-            FormattableString.Invariant($"after a kill p50 {ready[ready.Count / 2]:N0} ms, max {ready[^1]:N0} ms; "),
+            FormattableString.Invariant($"{Journal.TopUps.Count:N0} top-ups, {Journal.Poisoned} runs given up; "),
+            FormattableString.Invariant($"{_killsAtPoints} kills at points, {_killsAtWork} of {_killsAtMoments} others "),
+            FormattableString.Invariant($"met calls under way; ready after a kill p50 "),
+            FormattableString.Invariant($"{ready[ready.Count / 2]:N0} ms, max {ready[^1]:N0} ms; "),
             FormattableString.Invariant($"all ended {_checker.SecondsToRestMax:N1} s after it at most")),
             [.. Journal.Problems.Select(static problem => $"{problem.Fault}: {problem.Text}")]);
     }
@@ -222,6 +254,17 @@ internal sealed class KillWorld : IAsyncDisposable
     {
         _clients.Dispose();
         await _slot.DisposeAsync();
+    }
+
+    private async Task KillAsync()
+    {
+        if (_slot.Process.HasExited)
+        {
+            Journal.Report(KillFault.Wrong, $"the server ended before it was killed: {_slot.Process.Errors}");
+        }
+
+        await _slot.KillAsync();
+        _isUp = false;
     }
 
     private async Task EnsureUpAsync()

@@ -56,6 +56,9 @@ internal sealed class KillJournal
 
     internal int Resumes;
 
+    /// <summary>Runs that the server gave up, having failed on them again and again.</summary>
+    internal int Poisoned { get; set; }
+
     internal IReadOnlyCollection<(KillFault Fault, string Text)> Problems => _problems;
 
     internal void Report(KillFault fault, string text) => _problems.Enqueue((fault, $"cycle {Cycle}: {text}"));

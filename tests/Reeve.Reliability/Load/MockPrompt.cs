@@ -53,6 +53,11 @@ internal sealed record MockPrompt
             request.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True);
     }
 
+    /// <summary>What the model says at last, where a piece means the same by itself as inside of JSON.</summary>
+    internal string? PlainAnswer => Text == MockText.Plain && Tools == 0
+        ? string.Concat(Enumerable.Range(0, Pieces).Select(index => Piece(index, TimeProvider.System)))
+        : null;
+
     /// <summary>A piece as the inside of a JSON string.</summary>
     internal string Piece(int index, TimeProvider time) => Text switch
     {
@@ -69,7 +74,8 @@ internal sealed record MockPrompt
         Escape("👩‍👩‍👧 "), Escape("\r\nevent: run.completed\r\n"), Escape("\"\\/\t\u0001"), Escape("ﷺ \u202Eabc"),
     ];
 
-    private static MockPrompt Parse(string text)
+    /// <summary>What an input asks for.</summary>
+    internal static MockPrompt Parse(string text)
     {
         var start = text.IndexOf(Mark, StringComparison.Ordinal);
         var end = start < 0 ? -1 : text.IndexOf(Mark, start + Mark.Length, StringComparison.Ordinal);

@@ -19,12 +19,16 @@ internal sealed class MockProvider : IAsyncDisposable
 
     private readonly WebApplication _app;
     private long _calls;
+    private int _open;
     private volatile bool _isFinishing;
 
     private MockProvider(WebApplication app) => _app = app;
 
     /// <summary>Requests that came.</summary>
     internal long Calls => Interlocked.Read(ref _calls);
+
+    /// <summary>Requests that wait for the end of their answer.</summary>
+    internal int Open => Volatile.Read(ref _open);
 
     internal Uri Url => new(_app.Urls.First());
 
@@ -65,6 +69,7 @@ internal sealed class MockProvider : IAsyncDisposable
         Interlocked.Increment(ref _calls);
         using var request = await JsonDocument.ParseAsync(context.Request.Body);
         var (prompt, toolsLeft, isStreamed) = MockPrompt.Read(request.RootElement);
+        Interlocked.Increment(ref _open);
         try
         {
             await (isStreamed
@@ -74,6 +79,10 @@ internal sealed class MockProvider : IAsyncDisposable
         catch (Exception error) when (error is OperationCanceledException or IOException)
         {
             context.Abort(); // The server was killed, or a proxy cut the connection.
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _open);
         }
     }
 

@@ -38,6 +38,9 @@ internal sealed class ServerSlot : IAsyncDisposable
     /// <summary>When the newest server became ready, as a timestamp.</summary>
     internal long ReadyAt { get; private set; }
 
+    /// <summary>How the server ended that ended by itself last; 137: by SIGKILL, as a failpoint ends one.</summary>
+    internal int ExitCode { get; private set; }
+
     /// <summary>Starts a server; false: it ended before it was ready, as one with a failpoint may.</summary>
     internal async Task<bool> TryStartAsync(string? failpoints = null)
     {
@@ -46,6 +49,7 @@ internal sealed class ServerSlot : IAsyncDisposable
             ("REEVE_ADMIN_KEY", TestServer.AdminKey), (Failpoints.Variable, failpoints ?? ""));
         if (!await _process.IsReadyAsync())
         {
+            ExitCode = await _process.ExitAsync();
             await DropAsync();
             return false;
         }
@@ -98,7 +102,7 @@ internal sealed class ServerSlot : IAsyncDisposable
     {
         try
         {
-            await Process.ExitAsync().WaitAsync(time);
+            ExitCode = await Process.ExitAsync().WaitAsync(time);
         }
         catch (TimeoutException)
         {

@@ -34,6 +34,9 @@ internal sealed class StreamClient(HttpClient http, string agent)
     /// <summary>Status and body of an answer that was no stream.</summary>
     internal (int Status, string Body) Refusal { get; private set; }
 
+    /// <summary>True once the server said that nothing follows.</summary>
+    internal bool IsEnded { get; private set; }
+
     internal string? LastId { get; private set; }
 
     /// <summary>What it waits for, for the text of problems.</summary>
@@ -123,6 +126,7 @@ internal sealed class StreamClient(HttpClient http, string agent)
                     request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
                 if ((int)answer.StatusCode == 204)
                 {
+                    IsEnded = true;
                     return StreamRead.Ended;
                 }
 
@@ -185,6 +189,7 @@ internal sealed class StreamClient(HttpClient http, string agent)
             KeepCut(buffer.AsSpan(start, length - start), before);
         }
 
+        IsEnded |= isEnd;
         return isEnd ? StreamRead.Ended : StreamRead.Cut;
     }
 
