@@ -22,6 +22,7 @@ internal sealed class PointScenarios : IAsyncDisposable
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(60) };
     private readonly ConcurrentDictionary<string, int> _hits = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<string> _problems = new();
+    private readonly ConcurrentQueue<StreamClient> _streams = new();
     private readonly MockProvider _provider;
     private readonly Func<string, int, bool> _throwsAt;
     private TestServer _server = null!;
@@ -142,6 +143,11 @@ internal sealed class PointScenarios : IAsyncDisposable
             _problems.Enqueue(problem);
         }
 
+        if (stream.RunId is not null)
+        {
+            _streams.Enqueue(stream);
+        }
+
         if (read == StreamRead.Refused)
         {
             Look(stream.Refusal.Status, stream.Refusal.Body);
@@ -202,7 +208,10 @@ internal sealed class PointScenarios : IAsyncDisposable
         _server = await NewServerAsync(folder);
     }
 
-    /// <summary>Waits until every run has ended; then nothing may be held and nothing be wrong.</summary>
+    /// <summary>
+    /// Waits until every run has ended; then nothing may be held and nothing be wrong, what streams said is what they
+    /// say now, and the server does new work of both APIs as if nothing had been.
+    /// </summary>
     internal async Task CheckAsync(string where)
     {
         IsArmed = false;
@@ -216,6 +225,26 @@ internal sealed class PointScenarios : IAsyncDisposable
 #pragma warning restore CA1031
         {
             _problems.Enqueue($"{where}: a run does not end");
+        }
+
+        foreach (var stream in _streams)
+        {
+            var replay = await stream.ReplayAsync(_server.Url) ?? [];
+            if (!replay.AsSpan().StartsWith(stream.Bytes) || (stream.IsEnded && replay.Length > stream.Bytes.Length))
+            {
+                _problems.Enqueue($"{where}: {stream.RunId} differs from its replay");
+            }
+        }
+
+        foreach (var dialect in (Dialect[])[Dialect.Mesh, Dialect.Auteryn])
+        {
+            using var request = dialect.Run(_server.Url, _agent, Input(new MockPrompt()), asStream: false);
+            using var answer = await _http.SendAsync(request);
+            var body = await answer.Content.ReadAsStringAsync();
+            if ((int)answer.StatusCode != 200 || !body.Contains(new MockPrompt().PlainAnswer!, StringComparison.Ordinal))
+            {
+                _problems.Enqueue($"{where}: a new run afterwards got {(int)answer.StatusCode} {body}");
+            }
         }
 
         foreach (var violation in _server.Database.Read(new Verifier().Check))
