@@ -99,7 +99,14 @@ internal static class ResumeHarness
                 await slot.StartAsync();
             }
 
-            return [.. await Task.WhenAll(readers.Select(ReadWholeAsync))];
+            Stream[] streams = [.. await Task.WhenAll(readers.Select(ReadWholeAsync))];
+            if (WithReset < recovered.Count)
+            {
+                _problems.Enqueue(
+                    $"{recovered.Count} runs lost their server in the middle, {WithReset} streams say that they did");
+            }
+
+            return [.. streams];
         }
 
         private Task<StreamRead> StartAsync(StreamClient reader, int index, MockPrompt prompt) => reader.StartAsync(
@@ -162,6 +169,12 @@ internal static class ResumeHarness
         {
             cut.Reader = cut.Stream.First.Again();
             await cut.Reader.ResumeAsync(slot.Process.Url, inQuery: false, bytesMax: cut.Offset);
+            var whole = cut.Stream.Bytes.AsSpan(0, cut.Offset).LastIndexOf("\n\n"u8) + 2;
+            if (cut.Reader.Length != (whole == 1 ? 0 : whole))
+            {
+                _problems.Enqueue($"{cut.Reader.RunId} read to byte {cut.Offset} gave {cut.Reader.Length} bytes of "
+                    + $"whole frames: {cut.Reader.Refusal}. {cut.Reader.Problem}");
+            }
         }
 
         private async Task FinishAsync(Cut cut, string where)
