@@ -23,6 +23,9 @@ internal static class StreamSwarm
     private const int StalledPieceCharacters = 4_096;
     private const long StalledFullBytes = 220 * 1024;
     private static readonly TimeSpan StalledMax = TimeSpan.FromSeconds(16);
+
+    /// <summary>Who does not read for a moment is no stalled reader.</summary>
+    private static readonly TimeSpan StalledMin = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan StalledPatience = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan EndMax = TimeSpan.FromSeconds(60);
 
@@ -176,6 +179,12 @@ internal static class StreamSwarm
                 _problems.Enqueue("not every reader saw the end of its run");
             }
 
+            foreach (var beside in _stalled.Select(static one => one.Beside).Distinct().Where(
+                static one => !one.IsEnded))
+            {
+                _problems.Enqueue("a good reader beside a stalled one: " + (beside.Failure ?? "it never saw the end"));
+            }
+
             foreach (var (index, readers) in _runs.Index())
             {
                 var most = readers.Max(static reader => reader.Stamps);
@@ -190,7 +199,17 @@ internal static class StreamSwarm
         private Score Score(long idle, List<double> cuts)
         {
             var (p50, p99) = (_latencies.Percentile(50), _latencies.Percentile(99));
-            var cutMax = cuts.Count == 0 ? 0 : cuts.Max();
+            var (cutMin, cutMax) = (cuts.DefaultIfEmpty().Min(), cuts.DefaultIfEmpty().Max());
+            if (cuts.Count > 0 && cutMin < StalledMin.TotalSeconds)
+            {
+                _problems.Enqueue(FormattableString.Invariant($"a stalled reader was cut after {cutMin:N1} s already"));
+            }
+
+            if (_latencies.Total == 0)
+            {
+                _problems.Enqueue("no piece was delivered while it was measured");
+            }
+
             if (cutMax > StalledMax.TotalSeconds)
             {
                 _problems.Enqueue(FormattableString.Invariant($"a stalled reader was cut after {cutMax:N1} s"));
@@ -212,7 +231,8 @@ internal static class StreamSwarm
                 + string.Create(CultureInfo.InvariantCulture,
                     $"{p50:N1} ms, p99 {p99:N1} ms of {_latencies.Total:N0} pieces; server {_residentMax / 1e6:N0} MB ")
                 + string.Create(CultureInfo.InvariantCulture, $"(idle {idle / 1e6:N0} MB); ")
-                + string.Create(CultureInfo.InvariantCulture, $"{cuts.Count} stalled cut, after {cutMax:N1} s at most"),
+                + string.Create(CultureInfo.InvariantCulture, $"{cuts.Count} stalled cut, ")
+                + string.Create(CultureInfo.InvariantCulture, $"after {cutMin:N1} to {cutMax:N1} s"),
                 [.. _problems.Take(200)]);
         }
 
