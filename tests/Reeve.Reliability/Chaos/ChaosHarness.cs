@@ -27,6 +27,9 @@ internal static class ChaosHarness
     /// <summary>Longer than a run may take whose provider is silent, drips, or is cut again and again.</summary>
     private static readonly TimeSpan RunMax = TimeSpan.FromSeconds(30);
 
+    /// <summary>Longer than any client needs to get its answer through all that befalls its connections.</summary>
+    private static readonly TimeSpan AnswerMax = TimeSpan.FromSeconds(90);
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
 
     internal static async Task<Score> RunAsync(Trial trial)
@@ -107,8 +110,15 @@ internal static class ChaosHarness
     {
         var body = await template.Content!.ReadAsStringAsync();
         byte[]? known = null;
+        var begun = Stopwatch.GetTimestamp();
         for (var answers = 0; answers < 2;)
         {
+            if (Stopwatch.GetElapsedTime(begun) > AnswerMax)
+            {
+                journal.Report(KillFault.Stuck, $"{key} got no answer");
+                return;
+            }
+
             using var request = new HttpRequestMessage(template.Method, template.RequestUri);
             foreach (var (name, values) in template.Headers)
             {
@@ -157,8 +167,15 @@ internal static class ChaosHarness
         StreamClient stream, Uri proxy, Dialect dialect, string input, string key, KillJournal journal)
     {
         var read = StreamRead.Cut;
+        var begun = Stopwatch.GetTimestamp();
         for (var tries = 0; read != StreamRead.Ended; tries++)
         {
+            if (Stopwatch.GetElapsedTime(begun) > AnswerMax)
+            {
+                journal.Report(KillFault.Stuck, $"{key} {stream.RunId}: the stream does not come to its end");
+                return;
+            }
+
             using var patience = new CancellationTokenSource(Patience * 2, TimeProvider.System);
             try
             {
@@ -241,8 +258,7 @@ internal static class ChaosHarness
             ? body
             : body[(body.LastIndexOf("\ndata: ", StringComparison.Ordinal) + "\ndata: ".Length)..];
         using var answer = JsonDocument.Parse(json);
-        return answer.RootElement.TryGetProperty("output", out var output) && output.GetString() == string.Concat(
-            Enumerable.Range(0, prompt.Pieces).Select(index => prompt.Piece(index, TimeProvider.System)));
+        return answer.RootElement.TryGetProperty("output", out var output) && output.GetString() == prompt.PlainAnswer;
     }
 
     private static void Verify(ServerSlot slot, KillJournal journal)
