@@ -11,6 +11,10 @@ public sealed class PlantedBugTests(PlantedServer planted) : IClassFixture<Plant
     [InlineData("skip_epoch")]
     [InlineData("send_early")]
     [InlineData("repeat_tool")]
+    [InlineData("lazy_sync")]
+    [InlineData("forget_key")]
+    [InlineData("lose_document")]
+    [InlineData("deaf_cancel")]
     public async Task Bug_Planted_TurnsTheHistoriesRed(string name)
     {
         var bug = PlantedBugs.All.First(one => one.Name == name);

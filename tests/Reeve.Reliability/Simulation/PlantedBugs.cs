@@ -42,6 +42,25 @@ internal sealed class PlantedBugs : IDisposable
         new("repeat_tool", "an unsafe tool call is made again after a crash", "I8", "Runs/ToolStep.cs",
             "        if (call.IsOutcomeUnknown)",
             "        if (call.IsOutcomeUnknown && !@repeat_tool@)"),
+        new("lazy_sync", "commits are not flushed", "I", "Storage/Database.cs",
+            "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; \"",
+            "PRAGMA synchronous=\" + (@lazy_sync@ ? \"NORMAL\" : \"FULL\") + \"; PRAGMA secure_delete=ON; \""),
+        new("lazy_sync", "", "", "Storage/SelfCheck.cs",
+            "        Require(session.Count(\"PRAGMA synchronous\") == SynchronousFull,",
+            "        Require(@lazy_sync@ || session.Count(\"PRAGMA synchronous\") == SynchronousFull,"),
+        new("forget_key", "a request with a key is made twice", "I1", "Runs/RunAdmission.cs",
+            "        if (start.Idempotency is { } scope)\n",
+            "        if (start.Idempotency is { } scope && !@forget_key@)\n"),
+        new("lose_document", "a document is acknowledged and not kept", "I1", "Retrieval/Documents.cs",
+            "        var addition = await database.WriteAsync(session => "
+            + "Insert(session, tenant, document, chunks, postings));",
+            "        var addition = @lose_document@ ? new DocumentAddition(document, Created: true)\n"
+            + "            : await database.WriteAsync(session => "
+            + "Insert(session, tenant, document, chunks, postings));"),
+        new("deaf_cancel", "a cancel is acknowledged and the run goes on", "I4", "Runs/RunHost.cs",
+            "        var now = time.GetUtcNow();\n        if (!await database",
+            "        if (@deaf_cancel@)\n        {\n            return false;\n        }\n\n"
+            + "        var now = time.GetUtcNow();\n        if (!await database"),
     ];
 
     private readonly string _folder;

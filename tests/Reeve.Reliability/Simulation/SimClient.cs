@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace Reeve.Reliability.Simulation;
@@ -21,7 +22,8 @@ internal sealed class SimRun(SimRequest request)
 
     internal bool IsEnded { get; set; }
 
-    internal bool IsCancelAcknowledged { get; set; }
+    /// <summary>How it ended, as an answer said; null: none did.</summary>
+    internal string? ToldStatus { get; set; }
 
     /// <summary>The whole frames of its stream that came, without heartbeats.</summary>
     internal string Frames => _frames.ToString();
@@ -98,6 +100,7 @@ internal sealed partial class SimClient(SimWorld world, int number)
         {
             var replay = await SendAsync(run.Events(null), mayLeave: false);
             var frames = string.Concat(Frames(replay.Text));
+            world.Audited++;
             if (!frames.StartsWith(run.Frames, StringComparison.Ordinal))
             {
                 world.Complain($"{runId}: what its stream said before is not what it says now (I4)");
@@ -112,6 +115,7 @@ internal sealed partial class SimClient(SimWorld world, int number)
         if (run is { Answer: { } body, Request.IdempotencyKey: not null })
         {
             var again = await SendAsync(run.Request, mayLeave: false);
+            world.Audited++;
             if (again.Text != body || !again.IsReplayed)
             {
                 world.Complain($"{runId}: the same request with the same key is answered otherwise "
@@ -202,6 +206,7 @@ internal sealed partial class SimClient(SimWorld world, int number)
                 run.IsEnded = answer.Status == 200 && !run.Request.Body.Contains("\"background\"",
                     StringComparison.Ordinal);
                 run.Answer = run.IsEnded ? answer.Text : null;
+                run.ToldStatus = run.IsEnded && !run.IsAuteryn ? StatusOf(answer.Text) : null;
                 return;
             }
 
@@ -280,8 +285,13 @@ internal sealed partial class SimClient(SimWorld world, int number)
     private async Task CancelAsync(SimRun run)
     {
         var answer = await SendAsync(new SimRequest(SimRoute.MeshCancel, run.RunId!), mayLeave: false);
-        run.IsCancelAcknowledged |= answer.IsOk;
+        if (answer.IsOk)
+        {
+            run.ToldStatus = StatusOf(answer.Text); // It is answered when the run has ended.
+        }
     }
+
+    private static string StatusOf(string body) => JsonElement.Parse(body).GetProperty("status").GetString()!;
 
     private async Task LookAsync(SimRun run)
     {

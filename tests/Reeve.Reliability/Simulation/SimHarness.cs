@@ -40,11 +40,18 @@ internal static class SimHarness
         var count = trial.Count(test: 150, ci: 2_000, bench: 100_000);
         var problems = new ConcurrentQueue<string>();
         var (crashes, runs, done) = (0L, 0L, 0L);
+        var (acknowledged, audited, payments, documents, deleted, paused) = (0L, 0L, 0L, 0L, 0L, 0L);
         Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
         {
             var result = SimWorld.Run(trial.Seed * 1_000_000 + (ulong)index);
             Interlocked.Add(ref crashes, result.Crashes);
             Interlocked.Add(ref runs, result.Runs);
+            Interlocked.Add(ref acknowledged, result.Acknowledged);
+            Interlocked.Add(ref audited, result.Audited);
+            Interlocked.Add(ref payments, result.Payments);
+            Interlocked.Add(ref documents, result.Documents);
+            Interlocked.Add(ref deleted, result.Deleted);
+            Interlocked.Add(ref paused, result.HadTwoWriters ? 1 : 0);
             foreach (var problem in result.Problems)
             {
                 problems.Enqueue(problem);
@@ -56,7 +63,17 @@ internal static class SimHarness
                 trial.Log($"{done} histories, {problems.Count} violations");
             }
         });
+        if (((long[])[acknowledged, audited, payments, documents, deleted]).Contains(0))
+        {
+            problems.Enqueue("some of what is checked never came about");
+        }
+
         return Task.FromResult(new Score(count, string.Create(CultureInfo.InvariantCulture,
-            $"{crashes:N0} crashes, {runs:N0} runs asked for"), [.. problems]));
+            $"{crashes:N0} crashes, {paused:N0} histories with a process that was paused and replaced; {runs:N0} runs ")
+            + string.Create(CultureInfo.InvariantCulture,
+                $"asked for, {acknowledged:N0} acknowledged, {audited:N0} streams and answers read again, ")
+            + string.Create(CultureInfo.InvariantCulture,
+                $"{payments:N0} payments, {documents:N0} documents, {deleted:N0} conversations deleted"),
+            [.. problems]));
     }
 }

@@ -220,7 +220,8 @@ internal sealed class SimNode : IDisposable
                 break;
             case SimRoute.MeshCancel:
                 await Get<RunHost>().CancelAsync(tenant, request.Path, context.RequestAborted);
-                await ApiJson.WriteAsync(context, 200, "{}"u8.ToArray());
+                var ended = Get<RunReader>().View(tenant, request.Path) ?? throw ApiException.NotFound("run");
+                await ApiJson.WriteAsync(context, 200, Get<MeshRunWriter>().Object(ended));
                 break;
             case SimRoute.Upload:
                 var added = await Get<Documents>().AddAsync(tenant, request.Agent, new NewDocument
