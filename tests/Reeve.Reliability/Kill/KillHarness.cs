@@ -243,8 +243,8 @@ internal sealed class KillWorld : IAsyncDisposable
             FormattableString.Invariant($"other {Count(KillFault.Wrong)}; {Journal.Runs.Count:N0} acknowledged runs, "),
             FormattableString.Invariant($"{Journal.Streams.Count:N0} streams resumed {Journal.Resumes:N0} times, "),
             FormattableString.Invariant($"{Journal.TopUps.Count:N0} top-ups, {Journal.Poisoned} runs given up; "),
-            FormattableString.Invariant($"{_killsAtPoints} kills at points, {_killsAtWork} of {_killsAtMoments} others "),
-            FormattableString.Invariant($"met calls under way; ready after a kill p50 "),
+            FormattableString.Invariant($"{_killsAtPoints} kills at points, {_killsAtWork} of {_killsAtMoments} "),
+            FormattableString.Invariant($"others met calls under way; ready after a kill p50 "),
             FormattableString.Invariant($"{ready[ready.Count / 2]:N0} ms, max {ready[^1]:N0} ms; "),
             FormattableString.Invariant($"all ended {_checker.SecondsToRestMax:N1} s after it at most")),
             [.. Journal.Problems.Select(static problem => $"{problem.Fault}: {problem.Text}")]);

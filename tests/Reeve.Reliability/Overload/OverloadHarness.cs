@@ -38,7 +38,8 @@ internal static class OverloadHarness
             after = await load.ClosedAsync(places / 2, Seconds(1));
             problems.AddRange(after.Problems);
         }
-        while ((after.Refused.Count > 0 || after.Good.Count == 0 || after.Good.Quantile(0.99) > SlowdownMax * peak.Good.Quantile(0.99))
+        while ((after.Refused.Count > 0 || after.Good.Count == 0
+            || after.Good.Quantile(0.99) > SlowdownMax * peak.Good.Quantile(0.99))
             && TimeProvider.System.GetElapsedTime(begun) < RecoveryMax + RecoveryMax);
 
         var recovery = TimeProvider.System.GetElapsedTime(begun);

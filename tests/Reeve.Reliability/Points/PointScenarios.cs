@@ -241,7 +241,8 @@ internal sealed class PointScenarios : IAsyncDisposable
             using var request = dialect.Run(_server.Url, _agent, Input(new MockPrompt()), asStream: false);
             using var answer = await _http.SendAsync(request);
             var body = await answer.Content.ReadAsStringAsync();
-            if ((int)answer.StatusCode != 200 || !body.Contains(new MockPrompt().PlainAnswer!, StringComparison.Ordinal))
+            if ((int)answer.StatusCode != 200
+                || !body.Contains(new MockPrompt().PlainAnswer!, StringComparison.Ordinal))
             {
                 _problems.Enqueue($"{where}: a new run afterwards got {(int)answer.StatusCode} {body}");
             }
