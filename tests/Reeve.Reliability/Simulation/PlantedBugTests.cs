@@ -12,6 +12,8 @@ public sealed class PlantedBugTests(PlantedServer planted) : IClassFixture<Plant
     [InlineData("send_early")]
     [InlineData("repeat_tool")]
     [InlineData("lazy_sync")]
+    [InlineData("no_reset")]
+    [InlineData("early_poison")]
     [InlineData("forget_key")]
     [InlineData("lose_document")]
     [InlineData("deaf_cancel")]

@@ -9,6 +9,9 @@ namespace Reeve.Reliability.Simulation;
 /// </summary>
 internal sealed class SimChecker(SimWorld world)
 {
+    /// <summary>A run is given up that brought down its first owner and three more.</summary>
+    private const int RecoveriesOfPoisoned = 4;
+
     private readonly List<string> _problems = [];
 
     internal IReadOnlyList<string> Check(DbSession session)
@@ -29,6 +32,8 @@ internal sealed class SimChecker(SimWorld world)
         CheckTopUps(session);
         CheckDocuments(session);
         CheckEffects(session);
+        CheckOutputs(session);
+        CheckGivenUp(session);
         foreach (var run in world.Runs)
         {
             CheckRun(session, run);
@@ -43,7 +48,7 @@ internal sealed class SimChecker(SimWorld world)
 
     /// <summary>
     /// Each entry leads from the balance that it found to the one that it shows. There is an order in which each finds
-    /// what the one before it shows only if every balance is left as often as it is come to, but for the first and last.
+    /// what the one before it shows only if every balance is left as often as it is come to, save the first and last.
     /// </summary>
     private void CheckBalancesInAnyOrder(DbSession session)
     {
@@ -109,6 +114,29 @@ internal sealed class SimChecker(SimWorld world)
         var billed = session.Count("SELECT count(*) FROM model_calls WHERE upstream > 0");
         Expect(billed <= world.Effects.ModelCalls, "I7",
             $"{billed} model calls are billed, {world.Effects.ModelCalls} were made");
+    }
+
+    // An output is the answers of its steps, which an empty line parts, whatever was begun and broken off before.
+    private void CheckOutputs(DbSession session)
+    {
+        foreach (var (id, output) in session.List(
+            "SELECT id, output FROM runs WHERE status = 'completed' AND erased_at IS NULL",
+            static row => (row.GetString(0), row.GetString(1))))
+        {
+            Expect(output.Split("\n\n").All(world.Effects.Answers.Contains), "I4",
+                $"no model ever said the output of {id}: {output}");
+        }
+    }
+
+    private void CheckGivenUp(DbSession session)
+    {
+        foreach (var (id, recoveries) in session.List(
+            "SELECT run_id, (SELECT count(*) FROM run_events r WHERE r.run_id = f.run_id AND r.type = 'run.recovered') "
+            + "FROM run_events f WHERE type = 'run.failed' AND CAST(payload AS TEXT) LIKE '%poisoned%'",
+            static row => (row.GetString(0), row.GetInt64(1))))
+        {
+            Expect(recoveries >= RecoveriesOfPoisoned, "I13", $"{id} was given up after {recoveries} recoveries");
+        }
     }
 
     private void CheckRun(DbSession session, SimRun run)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Reeve.Server.Inference;
@@ -49,13 +50,17 @@ internal sealed class SimModel(string id, SimEffects effects, SimRandom random, 
 
         var wantsTool = options?.Tools is { Count: > 0 } && random.Chance(45);
         var pieces = wantsTool ? random.Below(2) : 1 + random.Below(5);
+        var said = new StringBuilder();
         for (var i = 0; i < pieces; i++)
         {
-            yield return new ChatResponseUpdate(ChatRole.Assistant, $"{id} says {random.Below(1_000)}, \n. ");
+            var piece = $"{id} says {random.Below(1_000)}, \n. ";
+            said.Append(piece);
+            yield return new ChatResponseUpdate(ChatRole.Assistant, piece);
             await PauseAsync(cancellationToken);
             FailSometimes(percent: 2);
         }
 
+        effects.Answered(said.ToString());
         if (wantsTool)
         {
             foreach (var _ in Enumerable.Range(0, 1 + random.Below(2)))

@@ -18,6 +18,11 @@ internal sealed class SimEffects
         ModelCalls++;
     }
 
+    /// <summary>Answers that a model gave to their end.</summary>
+    internal HashSet<string> Answers { get; } = new(StringComparer.Ordinal);
+
+    internal void Answered(string text) => Answers.Add(text);
+
     internal void Pay(string call, bool byTheDead)
     {
         RefuseTheDead(byTheDead);
