@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Reeve.Server.Runs;
 
 namespace Reeve.Reliability.Simulation;
 
@@ -287,7 +288,9 @@ internal sealed partial class SimClient(SimWorld world, int number)
         var answer = await SendAsync(new SimRequest(SimRoute.MeshCancel, run.RunId!), mayLeave: false);
         if (answer.IsOk)
         {
-            run.ToldStatus = StatusOf(answer.Text); // It is answered when the run has ended.
+            // It is answered when the run has ended; but a process does not know the open runs of the one it replaced.
+            var status = StatusOf(answer.Text);
+            run.ToldStatus = world.HadTwoWriters && !RunStatuses.IsTerminal(status) ? null : status;
         }
     }
 
