@@ -32,7 +32,7 @@ internal sealed class Doctor(TimeProvider time, Func<string, string?> environmen
     {
         CheckRuntime(_diagnosis, Environment.Version);
         var folder = CheckOptions(args);
-        CheckDescriptors(_diagnosis, OpenFilesMax());
+        CheckDescriptors(_diagnosis, OpenFiles.Max());
         CheckFailpoints();
         var isServed = DataFolder.IsHeld(Path.Combine(folder, DataFolder.LockName));
         var now = time.GetUtcNow();
@@ -236,16 +236,4 @@ internal sealed class Doctor(TimeProvider time, Func<string, string?> environmen
 
     private static bool IsLoopback(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri)
         && (uri.IsLoopback || (IPAddress.TryParse(uri.Host, out var address) && IPAddress.IsLoopback(address)));
-
-    private static long? OpenFilesMax()
-    {
-        const string Line = "Max open files";
-        const string Limits = "/proc/self/limits";
-        return OperatingSystem.IsLinux() && File.Exists(Limits) && File.ReadLines(Limits)
-            .FirstOrDefault(static line => line.StartsWith(Line, StringComparison.Ordinal)) is { } found
-            && long.TryParse(found[Line.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0],
-                CultureInfo.InvariantCulture, out var max)
-            ? max
-            : null;
-    }
 }

@@ -45,6 +45,11 @@ internal sealed record LimitOptions
     /// <summary>Streams open at once on this node, whoever's they are.</summary>
     internal int StreamsMax { get; init; } = 20_000;
 
+    /// <summary>
+    /// Connections open at once, idle ones too; fewer where the process may not open so many files.
+    /// </summary>
+    internal int ConnectionsMax { get; init; } = 25_000;
+
     internal int FreeRequestsPerMinute { get; init; } = 10;
 
     internal int StarterRequestsPerMinute { get; init; } = 60;

@@ -210,6 +210,7 @@ internal sealed class ReeveOptionsReader
             UploadBytesMax = section?.Integer("upload_bytes_max", Kibibyte, Gibibyte) ?? options.UploadBytesMax,
             RunsMax = (int)(section?.Integer("runs_max", 1, 1_000_000) ?? options.RunsMax),
             StreamsMax = (int)(section?.Integer("streams_max", 1, 1_000_000) ?? options.StreamsMax),
+            ConnectionsMax = (int)(section?.Integer("connections_max", 1, 1_000_000) ?? options.ConnectionsMax),
             FreeRequestsPerMinute = Rate("free", options.FreeRequestsPerMinute),
             StarterRequestsPerMinute = Rate("starter", options.StarterRequestsPerMinute),
             ProRequestsPerMinute = Rate("pro", options.ProRequestsPerMinute),

@@ -62,7 +62,7 @@ public sealed class ReeveOptionsReaderTests
             "operator_run":true,"timeout_ms":5000,"models":[{{{{Model}}}}]}]},
             "credits":{"micro_usd_per_credit":2500,"margin_rate":0.1,"starting_balance_usd":5.5,"round_to_micro_usd":
             10},
-            "limits":{"body_bytes_max":2048,"upload_bytes_max":4096,"runs_max":7,"streams_max":8,
+            "limits":{"body_bytes_max":2048,"upload_bytes_max":4096,"runs_max":7,"streams_max":8,"connections_max":9,
             "requests_per_minute":{"free":1,"enterprise":2}},
             "legacy_chat_sunset":"2028-01-02"}
             """;
@@ -92,6 +92,7 @@ public sealed class ReeveOptionsReaderTests
                 UploadBytesMax = 4_096,
                 RunsMax = 7,
                 StreamsMax = 8,
+                ConnectionsMax = 9,
                 FreeRequestsPerMinute = 1,
                 EnterpriseRequestsPerMinute = 2,
             },

@@ -16,6 +16,7 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
         context.Response.Headers["x-request-id"] = context.TraceIdentifier;
         try
         {
+            RequestFraming.Check(context);
             await next(context);
         }
         catch (Exception error) when (error is OperationCanceledException or IOException

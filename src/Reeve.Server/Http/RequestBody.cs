@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -74,7 +75,7 @@ internal static class RequestBody
         var reader = context.Request.BodyReader;
         while (true)
         {
-            var result = await reader.ReadAsync(context.RequestAborted);
+            var result = await ReadPartAsync(context, reader);
             if (result.Buffer.Length > bytesMax)
             {
                 reader.AdvanceTo(result.Buffer.End);
@@ -89,6 +90,20 @@ internal static class RequestBody
             }
 
             reader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
+        }
+    }
+
+    // Some bad chunks and trailers Kestrel reports as it would a fault of its own.
+    private static async ValueTask<ReadResult> ReadPartAsync(HttpContext context, PipeReader reader)
+    {
+        try
+        {
+            return await reader.ReadAsync(context.RequestAborted);
+        }
+        catch (Exception error) when (error is IOException or InvalidOperationException
+            && error is not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
+        {
+            throw ApiException.Invalid("The body is not well-formed HTTP.", null);
         }
     }
 
