@@ -1,3 +1,4 @@
+using Reeve.Reliability.Abuse;
 using Reeve.Reliability.Backup;
 using Reeve.Reliability.Chaos;
 using Reeve.Reliability.Disk;
@@ -36,6 +37,7 @@ internal static class ScoreRows
         new("R19", "webhooks delivered under faults", null) { NotYet = "webhooks; the chaos proxy stands before them" },
         new("D1", "stops under load", DrainHarness.RunAsync),
         new("R21", "a soak: everything that clients do, for long", SoakHarness.RunAsync),
+        new("R22", "HTTP abuse: slow, too much, smuggled, HTTP/2, odd paths", AbuseHarness.RunAsync),
         new("R25", "overload at five times the peak", OverloadHarness.RunAsync),
         new("R26", "disks that are full, fail, dawdle, are damaged or read-only", DiskHarness.RunAsync),
         new("R20", "parser bombs in a child process", null) { NotYet = "the parser child; corpus of FuzzHost" },

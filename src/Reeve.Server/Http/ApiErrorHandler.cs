@@ -99,6 +99,8 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
                 };
             case BadHttpRequestException { StatusCode: 413 }:
                 return new ApiException(ApiErrorCodes.PayloadTooLarge, "The body is larger than is accepted here.");
+            case BadHttpRequestException { StatusCode: 408 }:
+                return ApiException.Invalid("The body came too slowly.", null);
             case BadHttpRequestException:
                 return ApiException.Invalid("The request is not well-formed HTTP.", null);
             default:

@@ -22,7 +22,7 @@ internal static class FramingCheck
     {
         var pairs = cases.SelectMany(static one => FramingOpening.All.Take(one.IsWhole ? 1 : int.MaxValue)
             .Select(opening => (Case: one, Opening: opening))).ToList();
-        await Parallel.ForEachAsync(pairs, new ParallelOptions { MaxDegreeOfParallelism = 32 }, async (pair, _) =>
+        await Crowd.EachAsync(pairs, 8, async pair =>
         {
             if (await ComplainAsync(url, pair.Case, pair.Opening, timeMax ?? AnswerMax) is { } complaint)
             {

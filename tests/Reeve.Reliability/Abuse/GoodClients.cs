@@ -21,6 +21,7 @@ internal sealed class GoodClients : IAsyncDisposable
     private readonly Task[] _work;
     private volatile Latencies _latencies = new();
     private int _runs;
+    private bool _isDisposed;
 
     internal GoodClients(LoadedServer server, ConcurrentQueue<string> problems)
     {
@@ -35,6 +36,12 @@ internal sealed class GoodClients : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
         await _stop.CancelAsync();
         await Task.WhenAll(_work);
         _stop.Dispose();
@@ -83,7 +90,8 @@ internal sealed class GoodClients : IAsyncDisposable
                 $"X-Agent-Id: {_server.AgentId}\r\n");
     }
 
-    private static bool IsRight(RawAnswer answer, bool isStream) => answer.Status == 200
-        && answer.Text.Contains(RawModel.Text, StringComparison.Ordinal)
-        && (!isStream || Dialect.IsEnd("\n" + answer.Text[answer.Text.LastIndexOf("id: ", StringComparison.Ordinal)..]));
+    private static bool IsRight(RawAnswer answer, bool isStream) => answer.Status == 200 && (isStream
+        ? Dialect.IsEnd("\n" + answer.Text[answer.Text.LastIndexOf("id: ", StringComparison.Ordinal)..])
+            && answer.Text.Contains("completed", StringComparison.Ordinal)
+        : answer.Text.Contains(RawModel.Text, StringComparison.Ordinal));
 }
