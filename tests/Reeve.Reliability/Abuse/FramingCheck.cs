@@ -45,7 +45,7 @@ internal static class FramingCheck
         RawExchange exchange;
         try
         {
-            exchange = await RawExchange.SendThenAsync(url, one.Bytes(opening), timeMax, kept, Last);
+            exchange = await RawExchange.SendAsync(url, one.Bytes(opening), timeMax, kept, Last);
         }
         catch (IOException error)
         {

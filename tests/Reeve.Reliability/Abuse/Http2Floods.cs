@@ -30,7 +30,10 @@ internal static class Http2Floods
     [
         ("a plain request", Connection([.. Frame(Headers, EndStream | EndHeaders, 1, Block)])),
         ("rapid reset", Connection(Many(10_000, static index =>
-            [.. Frame(Headers, EndStream | EndHeaders, Stream(index), Block), .. Frame(Reset, 0, Stream(index), [0, 0, 0, 8])]))),
+        [
+            .. Frame(Headers, EndStream | EndHeaders, Stream(index), Block),
+            .. Frame(Reset, 0, Stream(index), [0, 0, 0, 8]),
+        ]))),
         ("headers that never end", Connection(
             [.. Frame(Headers, 0, 1, Block), .. Many(20_000, static _ => Frame(Continuation, 0, 1, Block))])),
         ("empty continuations", Connection(
@@ -63,7 +66,7 @@ internal static class Http2Floods
     {
         using var deadline = new CancellationTokenSource(lifeMax);
         using var connection = await RawConnection.OpenAsync(url, deadline.Token);
-        var writing = WriteAsync(connection, bytes, deadline.Token);
+        var writing = WriteAsync();
         try
         {
             var answer = await connection.ReadToEndAsync(deadline.Token);
@@ -85,17 +88,17 @@ internal static class Http2Floods
             await deadline.CancelAsync();
             await writing;
         }
-    }
 
-    private static async Task WriteAsync(RawConnection connection, byte[] bytes, CancellationToken cancellationToken)
-    {
-        try
+        async Task WriteAsync()
         {
-            await connection.WriteAsync(bytes, cancellationToken);
-        }
-        catch (Exception error) when (error is IOException or OperationCanceledException)
-        {
-            // Closed, as it should be.
+            try
+            {
+                await connection.WriteAsync(bytes, deadline.Token);
+            }
+            catch (Exception error) when (error is IOException or OperationCanceledException)
+            {
+                // Closed, as it should be.
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Text;
-using Reeve.Reliability.Load;
 using Reeve.Server.Tests;
 
 namespace Reeve.Reliability.Abuse;
@@ -96,7 +95,10 @@ internal static class LimitCases
             }
 
             yield return new($"an announced body ({name})", Text($"{head}{Expect}Content-Length: 2\r\n\r\n"),
-                [100, 400], Invalid) { Rest = "{}" };
+                [100, 400], Invalid)
+            {
+                Rest = "{}",
+            };
         }
 
         yield return Case("another expectation", Get + "Expect: the-unexpected\r\n", null, [200]);

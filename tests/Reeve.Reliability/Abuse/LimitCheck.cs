@@ -30,7 +30,7 @@ internal static class LimitCheck
         RawExchange exchange;
         try
         {
-            exchange = await RawExchange.SendThenAsync(url, one.Bytes, timeMax,
+            exchange = await RawExchange.SendAsync(url, one.Bytes, timeMax,
                 one.Rest is null ? one.Statuses.Length : 1, one.Rest + Last);
         }
         catch (IOException error)
@@ -45,7 +45,8 @@ internal static class LimitCheck
         }
 
         return !exchange.IsClosed
-            ? string.Create(CultureInfo.InvariantCulture, $"open after {exchange.Time.TotalSeconds:F1} s: {exchange.Shown}")
+            ? string.Create(
+                CultureInfo.InvariantCulture, $"open after {exchange.Time.TotalSeconds:F1} s: {exchange.Shown}")
             : one.Code is { } code && !IsDocumented(answers[^1], code)
             ? $"this is not the documented body of {code}: {answers[^1].Head}{answers[^1].Text}"
             : null;

@@ -3,7 +3,7 @@ using Reeve.Server.Tests.Process;
 namespace Reeve.Reliability.Abuse;
 
 /// <summary>How much memory a process has taken since the watch began.</summary>
-internal sealed class MemoryWatch
+internal sealed class MemoryWatch : IDisposable
 {
     private const int Mebibyte = 1 << 20;
 
@@ -27,9 +27,13 @@ internal sealed class MemoryWatch
     internal async Task<long> EndAsync()
     {
         await _stop.CancelAsync();
-        var most = await _watching;
+        return await _watching;
+    }
+
+    public void Dispose()
+    {
+        _stop.Cancel();
         _stop.Dispose();
-        return most;
     }
 
     private async Task<long> WatchAsync()

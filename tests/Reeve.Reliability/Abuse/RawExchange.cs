@@ -12,61 +12,46 @@ internal sealed record RawExchange(IReadOnlyList<RawAnswer> Answers, bool IsClos
         + (IsClosed ? " [closed]" : " [open]");
 
     /// <summary>
-    /// Sends bytes and reads until the server closes, or has given so many answers, or the time is over. It reads while
-    /// it sends, for a server may answer before it has everything.
+    /// Sends bytes and reads until the server closes, has given so many answers, or the time is over. It reads while it
+    /// sends, for a server may answer before it has everything. With so many answers it sends <paramref name="last"/>
+    /// behind them and reads until the end.
     /// </summary>
     internal static async Task<RawExchange> SendAsync(
-        Uri url, ReadOnlyMemory<byte> bytes, TimeSpan timeMax, int answersMax = int.MaxValue)
+        Uri url, ReadOnlyMemory<byte> bytes, TimeSpan timeMax, int answersMax = int.MaxValue, string? last = null)
     {
         var begun = TimeProvider.System.GetTimestamp();
         using var deadline = new CancellationTokenSource(timeMax);
         using var connection = await RawConnection.OpenAsync(url, deadline.Token);
-        var writing = WriteAsync(connection, bytes, deadline.Token);
-        var exchange = await ReadAsync(connection, begun, answersMax, deadline.Token);
-        if (exchange.IsClosed)
-        {
-            await deadline.CancelAsync();
-        }
-
-        await writing;
-        return exchange;
-    }
-
-    /// <summary>
-    /// As <see cref="SendAsync"/>, and asks for <paramref name="last"/> once so many answers are there: its answer must
-    /// be the next one, and the last.
-    /// </summary>
-    internal static async Task<RawExchange> SendThenAsync(
-        Uri url, ReadOnlyMemory<byte> bytes, TimeSpan timeMax, int answersMax, string last)
-    {
-        var begun = TimeProvider.System.GetTimestamp();
-        using var deadline = new CancellationTokenSource(timeMax);
-        using var connection = await RawConnection.OpenAsync(url, deadline.Token);
-        var writing = WriteAsync(connection, bytes, deadline.Token);
-        var exchange = await ReadAsync(connection, begun, answersMax, deadline.Token);
-        if (!exchange.IsClosed && exchange.Answers.Count == answersMax)
-        {
-            await writing;
-            await WriteAsync(connection, Encoding.Latin1.GetBytes(last), deadline.Token);
-            var rest = await ReadAsync(connection, begun, int.MaxValue, deadline.Token);
-            exchange = rest with { Answers = [.. exchange.Answers, .. rest.Answers] };
-        }
-
-        await deadline.CancelAsync();
-        await writing;
-        return exchange;
-    }
-
-    private static async Task WriteAsync(
-        RawConnection connection, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-    {
+        var writing = WriteAsync(bytes);
         try
         {
-            await connection.WriteAsync(bytes, cancellationToken);
+            var exchange = await ReadAsync(connection, begun, answersMax, deadline.Token);
+            if (last is null || exchange.IsClosed || exchange.Answers.Count < answersMax)
+            {
+                return exchange;
+            }
+
+            await writing;
+            await WriteAsync(Encoding.Latin1.GetBytes(last));
+            var rest = await ReadAsync(connection, begun, int.MaxValue, deadline.Token);
+            return rest with { Answers = [.. exchange.Answers, .. rest.Answers] };
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException)
+        finally
         {
-            // The server heard enough.
+            await deadline.CancelAsync();
+            await writing;
+        }
+
+        async Task WriteAsync(ReadOnlyMemory<byte> part)
+        {
+            try
+            {
+                await connection.WriteAsync(part, deadline.Token);
+            }
+            catch (Exception error) when (error is IOException or OperationCanceledException)
+            {
+                // The server heard enough.
+            }
         }
     }
 

@@ -21,7 +21,7 @@ internal static class SharedConnections
         (RawConnection.Request("GET", "/v1/runs/run_0", null), "No such run exists"),
     ];
 
-    /// <summary>Every case with the first <paramref name="openings"/>; answers how many answers innocents got.</summary>
+    /// <summary>Each case with the first <paramref name="openings"/>; answers how many answers innocents got.</summary>
     internal static async Task<int> RunAsync(
         Uri proxy, IReadOnlyList<FramingCase> cases, int openings, ConcurrentQueue<string> problems)
     {

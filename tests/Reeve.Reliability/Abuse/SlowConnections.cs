@@ -30,7 +30,8 @@ internal sealed record Slowness(string Name, string Opening, string Drop, TimeSp
         new("a byte of a request line", "G", "E", Headers, Timeout),
         new("a header at a time", "GET /health/live HTTP/1.1\r\nHost: localhost\r\n", "X-A: b\r\n", Headers, Timeout),
         new("a byte of a header", "GET /health/live HTTP/1.1\r\nX-A: ", "b", Headers, Timeout),
-        new("headers of a second request", "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET /", "a", Headers, Timeout),
+        new("headers of a second request", "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\nGET /", "a", Headers,
+            Timeout),
         new("a byte of a body", Run + Key + Sized, " ", Body, TooSlow),
         new("a chunk of a body", Run + Key + Chunked, "1\r\n \r\n", Body, TooSlow),
         new("a byte of a chunk's extension", Run + Key + Chunked + "1;", "x", Body, TooSlow),
@@ -68,22 +69,34 @@ internal static class SlowConnections
         {
             using var connection = await RawConnection.OpenAsync(url, deadline.Token);
             await connection.WriteAsync(Encoding.Latin1.GetBytes(kind.Opening), deadline.Token);
-            var reading = ReadAsync(connection, deadline.Token);
+            var reading = ReadAsync();
             while (await Task.WhenAny(reading, Task.Delay(Pace, TimeProvider.System, deadline.Token)) != reading
                 && !deadline.IsCancellationRequested)
             {
                 await connection.WriteAsync(Encoding.Latin1.GetBytes(kind.Drop), deadline.Token);
             }
 
-            last = await reading;
+            await reading;
             if (last is not null && !$"{last.Head}{last.Text}".Contains(kind.Says, StringComparison.Ordinal))
             {
                 problems.Enqueue($"{kind.Name}: at the end it was told {last.Status} {last.Text}");
             }
+
+            async Task ReadAsync()
+            {
+                while (await connection.ReadAnswerAsync(deadline.Token) is { } answer)
+                {
+                    last = answer;
+                }
+            }
         }
-        catch (IOException)
+        catch (IOException error) when (error.InnerException is SocketException)
         {
             // Ended by a reset, which is an end as well.
+        }
+        catch (IOException error)
+        {
+            problems.Enqueue($"{kind.Name}: {error.Message}");
         }
         catch (SocketException error)
         {
@@ -96,17 +109,5 @@ internal static class SlowConnections
         }
 
         return (TimeProvider.System.GetElapsedTime(begun), last);
-    }
-
-    /// <summary>Reads until the server closes; its last answer, if there was one.</summary>
-    private static async Task<RawAnswer?> ReadAsync(RawConnection connection, CancellationToken cancellationToken)
-    {
-        RawAnswer? last = null;
-        while (await connection.ReadAnswerAsync(cancellationToken) is { } answer)
-        {
-            last = answer;
-        }
-
-        return last;
     }
 }

@@ -18,7 +18,8 @@ public sealed class KestrelSetupTests
     [InlineData(500, 1_024L, 500)]
     [InlineData(500, 1L, 1)]
     public void ConnectionsMax_Each_LeavesFilesForTheRest(int configured, long? openFiles, long expected) =>
-        Assert.Equal(expected, KestrelSetup.ConnectionsMax(new LimitOptions { ConnectionsMax = configured }, openFiles));
+        Assert.Equal(
+            expected, KestrelSetup.ConnectionsMax(new LimitOptions { ConnectionsMax = configured }, openFiles));
 
     [Fact]
     public async Task Connection_BeyondTheBound_IsClosedAndLetInWhenOneGoes()
