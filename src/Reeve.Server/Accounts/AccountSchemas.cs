@@ -55,8 +55,8 @@ internal static class AccountSchemas
             ("name", Schema.Text(1, 100)),
             ("plan", Schema.Word(AccountPlans.All)),
             ("limits", Schema.Ref("UsageLimitsInput")))),
-        ("AccountChange", Schema.Body(
-            [],
+        ("AccountChange", Schema.Change(
+            ["name"],
             ("name", Schema.Text(1, 100)),
             ("plan", Schema.Word(AccountPlans.All)),
             ("status", Schema.Word(AccountStatuses.All)),
@@ -64,8 +64,8 @@ internal static class AccountSchemas
 
     private static JsonObject Limits() => Schema.Body(
         [],
-        ("requestsPerMinute", Schema.Integer(1)),
-        ("monthlyRequestLimit", Schema.Integer(1)),
-        ("monthlyUsdLimit", Schema.Number(0.000001m)),
-        ("monthlyTokenLimit", Schema.Integer(1))).About("What is given is changed, null removes a limit.");
+        ("requestsPerMinute", Schema.Integer(1, UsageLimitsBody.CountMax)),
+        ("monthlyRequestLimit", Schema.Integer(1, UsageLimitsBody.CountMax)),
+        ("monthlyUsdLimit", Schema.Number(0.000001m, UsageLimitsBody.UsdMax)),
+        ("monthlyTokenLimit", Schema.Integer(1, UsageLimitsBody.CountMax))).About("What is given is changed, null removes a limit.");
 }

@@ -5,9 +5,9 @@ namespace Reeve.Server.Accounts;
 /// <summary>Reads limits from a body: each a positive number or null (wire-mesh 5.1).</summary>
 internal static class UsageLimitsBody
 {
-    private const long CountMax = 1_000_000_000_000;
+    internal const long CountMax = 1_000_000_000_000;
     private const decimal UsdMin = 0.000001m;
-    private const decimal UsdMax = 1_000_000_000m;
+    internal const decimal UsdMax = 1_000_000_000m;
 
     /// <summary>The limits after the body: what it names is replaced, null removes, the rest stays.</summary>
     internal static UsageLimits Merge(RequestObject body, UsageLimits limits) => new(

@@ -15,7 +15,7 @@ internal sealed class AgentInput(KnownModel knownModel, ToolCatalog catalog)
     private const int NameMax = 100;
     private const int DescriptionMax = 1_000;
     private const int InstructionsMax = 32_000;
-    private const decimal CreditsMax = 1_000_000_000;
+    internal const decimal CreditsMax = 1_000_000_000;
 
     /// <summary>The config that results; its slug is empty when one has to be derived from the name.</summary>
     internal AgentConfig Read(JsonElement element, AgentConfig? current)

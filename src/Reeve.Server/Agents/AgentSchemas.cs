@@ -12,8 +12,8 @@ internal static class AgentSchemas
 
     internal static readonly OpenApiSchemas All = new(
         ("Agent", Agent()),
-        ("AgentCreate", Input("name")),
-        ("AgentChange", Input()),
+        ("AgentCreate", Schema.Body(["name"], Input())),
+        ("AgentChange", Schema.Change(["name"], Input())),
         ("AgentTool", Tool()),
         ("AgentToolInput", ToolInput()));
 
@@ -41,8 +41,8 @@ internal static class AgentSchemas
         ("created_at", Schema.Time()),
         ("updated_at", Schema.Time()));
 
-    private static JsonObject Input(params string[] required) => Schema.Body(
-        required,
+    private static (string Name, JsonObject Schema)[] Input() =>
+    [
         ("name", Schema.Text(1, 100)),
         ("slug", Schema.Text(1, AgentSlug.LengthMax, "^[a-z0-9][a-z0-9-]{0,62}$")
             .About("Made from the name when left out; unique in the account; not runs.")),
@@ -61,8 +61,9 @@ internal static class AgentSchemas
             ("max_steps", Schema.Integer(1, 200)),
             ("max_tool_calls", Schema.Integer(0, 1_000)),
             ("max_run_seconds", Schema.Integer(1, 7_200)),
-            ("max_credits_per_run", Schema.Number(0.001m)))),
-        ("metadata", Schema.Metadata()));
+            ("max_credits_per_run", Schema.Number(0.001m, AgentInput.CreditsMax)))),
+        ("metadata", Schema.Metadata()),
+    ];
 
     private static JsonObject Tool() => Schema.Record(
         ("name", Schema.Text()),

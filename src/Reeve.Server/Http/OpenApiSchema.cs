@@ -165,6 +165,17 @@ internal static class Schema
         };
     }
 
+    /// <summary>
+    /// A change: what is left out stays, and null resets a member, but for these, which have nothing to go back to.
+    /// </summary>
+    internal static JsonObject Change(
+        string[] neverNull, params ReadOnlySpan<(string Name, JsonObject Schema)> members)
+    {
+        var body = Body(neverNull, members);
+        body["required"] = new JsonArray();
+        return body;
+    }
+
     /// <summary>A page of a list (wire-mesh 1.7).</summary>
     internal static JsonObject Page(string item) => Record(
         ("data", List(Ref(item))), ("has_more", Flag()),

@@ -34,8 +34,8 @@ internal static class DocumentSchemas
             ("name", Schema.Text(1, Documents.NameCharactersMax)),
             ("privacy_class", Schema.Word(PrivacyClasses.Words)),
             ("metadata", Schema.Text().About("An object as JSON text.")))),
-        ("DocumentChange", Schema.Body(
-            [],
+        ("DocumentChange", Schema.Change(
+            ["name"],
             ("name", Schema.Text(1, Documents.NameCharactersMax)),
             ("privacy_class", Schema.Word(PrivacyClasses.Words)),
             ("metadata", Schema.Metadata()))),

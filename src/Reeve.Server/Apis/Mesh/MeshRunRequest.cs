@@ -13,6 +13,7 @@ internal sealed record MeshRunRequest(StartRun Start, bool Stream, bool Backgrou
     internal const string Route = "/v1/agents/runs";
     internal const string LegacyRoute = "/v1/agents/{agentId}/chat";
 
+    internal const decimal CreditsMax = 1_000_000_000;
     private const int OutputSchemaBytesMax = 32 * 1024;
 
     /// <summary>
@@ -33,7 +34,7 @@ internal sealed record MeshRunRequest(StartRun Start, bool Stream, bool Backgrou
         var onBusy = body.Word("on_busy", "reject", "queue", "interrupt");
         var onDisconnect = body.Word("on_disconnect", "continue", "cancel");
         var privacyClass = body.Word("privacy_class", PrivacyClasses.Words);
-        var creditsMax = body.Number("max_credits", 0, 1_000_000_000, 3);
+        var creditsMax = body.Number("max_credits", 0, CreditsMax, 3);
         if (creditsMax == 0)
         {
             throw body.Wrong("max_credits", "must be above 0");

@@ -53,7 +53,7 @@ internal static class MeshSchemas
             ("on_busy", Schema.Word("reject", "queue", "interrupt")),
             ("on_disconnect", Schema.Word("continue", "cancel")),
             ("privacy_class", Schema.Word(PrivacyClasses.Words).About("Can only raise the class.")),
-            ("max_credits", Schema.Number(0.001m).About("At most 3 decimals.")),
+            ("max_credits", Schema.Number(0.001m, MeshRunRequest.CreditsMax).About("At most 3 decimals.")),
             ("output_schema", Schema.Free()
                 .About("A JSON Schema (2020-12) of at most 32 KiB; the output is then JSON text that fits it.")),
         ]);
