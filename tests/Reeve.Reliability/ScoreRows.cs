@@ -3,6 +3,7 @@ using Reeve.Reliability.Backup;
 using Reeve.Reliability.Chaos;
 using Reeve.Reliability.Disk;
 using Reeve.Reliability.Drain;
+using Reeve.Reliability.Fuzz.ApiFuzz;
 using Reeve.Reliability.Kill;
 using Reeve.Reliability.Ledger;
 using Reeve.Reliability.Overload;
@@ -33,6 +34,7 @@ internal static class ScoreRows
         new("R11", "PostgreSQL killed under load", null) { NotYet = "a second store; KillHarness takes it" },
         new("R13", "forbidden addresses reached", null)
             { NotYet = "fetching tools and webhooks; Egress has the guard" },
+        new("R15", "requests made from the OpenAPI document", SchemaFuzz.RunAsync),
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
         new("R19", "webhooks delivered under faults", null) { NotYet = "webhooks; the chaos proxy stands before them" },
         new("D1", "stops under load", DrainHarness.RunAsync),

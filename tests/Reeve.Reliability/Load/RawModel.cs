@@ -7,7 +7,7 @@ namespace Reeve.Reliability.Load;
 
 /// <summary>
 /// A provider on the loopback that costs next to nothing: it answers every prompt with the same words after a set time,
-/// whole or word by word. A prompt that says "hang" never gets an answer.
+/// whole or word by word. A prompt that says "Please hang" never gets an answer.
 /// </summary>
 internal sealed class RawModel : IDisposable
 {
@@ -128,7 +128,7 @@ internal sealed class RawModel : IDisposable
 
     private async Task AnswerAsync(Socket socket, string request, CancellationToken stop)
     {
-        if (request.Contains("hang", StringComparison.Ordinal))
+        if (request.Contains("Please hang", StringComparison.Ordinal))
         {
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, stop);
         }
