@@ -32,6 +32,7 @@ internal static class ScoreRows
             { NotYet = "several nodes; Simulation counts effects" },
         new("R10", "rolling restart of three nodes", null) { NotYet = "several nodes; DrainHarness rolls them" },
         new("R11", "PostgreSQL killed under load", null) { NotYet = "a second store; KillHarness takes it" },
+        new("R12", "what is another account's, in every field of the API", TenantMatrix.RunAsync),
         new("R13", "forbidden addresses reached", null)
             { NotYet = "fetching tools and webhooks; Egress has the guard" },
         new("R15", "requests made from the OpenAPI document", SchemaFuzz.RunAsync),
