@@ -20,7 +20,7 @@ internal static class DataCommands
         }
 
         using var signer = FindSigner(dataFolder, path);
-        var verifier = new Verifier(signer);
+        var verifier = new Verifier(signer is null ? null : new ReceiptVerifier(signer.PublicKey));
         IReadOnlyList<Violation> violations;
         try
         {

@@ -4,6 +4,8 @@ using Reeve.Reliability.Chaos;
 using Reeve.Reliability.Disk;
 using Reeve.Reliability.Drain;
 using Reeve.Reliability.Fuzz.ApiFuzz;
+using Reeve.Reliability.Fuzz.ParserFuzz;
+using Reeve.Reliability.Fuzz.Tamper;
 using Reeve.Reliability.Kill;
 using Reeve.Reliability.Ledger;
 using Reeve.Reliability.Overload;
@@ -35,8 +37,10 @@ internal static class ScoreRows
         new("R12", "what is another account's, in every field of the API", TenantMatrix.RunAsync),
         new("R13", "forbidden addresses reached", null)
             { NotYet = "fetching tools and webhooks; Egress has the guard" },
+        new("R14", "changed inputs of every parser", FuzzHost.RunAsync),
         new("R15", "requests made from the OpenAPI document", SchemaFuzz.RunAsync),
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
+        new("R18", "changed receipts and logs", TamperHarness.RunAsync),
         new("R19", "webhooks delivered under faults", null) { NotYet = "webhooks; the chaos proxy stands before them" },
         new("D1", "stops under load", DrainHarness.RunAsync),
         new("R21", "a soak: everything that clients do, for long", SoakHarness.RunAsync),

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using NSec.Cryptography;
@@ -21,10 +20,9 @@ internal sealed class ReceiptSigner : IDisposable
     {
         _key = Key.Import(SignatureAlgorithm.Ed25519, seed, KeyBlobFormat.RawPrivateKey);
         PublicKey = _key.PublicKey.Export(KeyBlobFormat.RawPublicKey);
-        KeyId = Convert.ToHexStringLower(SHA256.HashData(PublicKey).AsSpan(0, 8));
+        KeyId = ReceiptVerifier.KeyIdOf(PublicKey);
     }
 
-    /// <summary>The first 16 hex digits of SHA-256 of the raw public key.</summary>
     internal string KeyId { get; }
 
     internal byte[] PublicKey { get; }
@@ -48,16 +46,6 @@ internal sealed class ReceiptSigner : IDisposable
         Span<byte> signature = stackalloc byte[SignatureAlgorithm.Ed25519.SignatureSize];
         SignatureAlgorithm.Ed25519.Sign(_key, canonical, signature);
         return Base64Url.EncodeToString(signature);
-    }
-
-    /// <summary>True when the receipt's signature is of this key and over all of its other members.</summary>
-    internal bool IsSigned(JsonElement receipt)
-    {
-        Span<byte> signature = stackalloc byte[SignatureAlgorithm.Ed25519.SignatureSize];
-        return receipt.TryGetProperty("signature", out var shown) && shown.ValueKind == JsonValueKind.String
-            && Base64Url.TryDecodeFromChars(shown.GetString(), signature, out var length) && length == signature.Length
-            && SignatureAlgorithm.Ed25519.Verify(
-                _key.PublicKey, CanonicalJson.Serialize(receipt, "signature"), signature);
     }
 
     /// <summary>The signed bytes, written straight in the order of the names.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using Reeve.Server.Agents;
@@ -22,9 +23,10 @@ internal sealed record Violation(string Invariant, string Subject, string Proble
 /// <remarks>
 /// I1 and I4 (acknowledged, unchanged bytes) need what clients saw; I8 needs unsafe tools, I11 an outbox, and the
 /// checkpoints of I12 an audit chain, none of which exist yet. I13 is checked for runs that no owner can still be at.
-/// What the file says once and without a hash (names, settings, limits, requests' ids) cannot be checked.
+/// What the file says once and without a hash (names, settings, limits, requests' ids) cannot be checked. The
+/// signatures of receipts are checked by whoever has the key; without it, only what they say.
 /// </remarks>
-internal sealed class Verifier(ReceiptSigner? signer = null)
+internal sealed class Verifier(ReceiptVerifier? signatures = null)
 {
     /// <summary>Prices and margins shape no event once it is written, so the defaults do for folding.</summary>
     private static readonly CreditOptions Credits = new();
@@ -187,10 +189,11 @@ internal sealed class Verifier(ReceiptSigner? signer = null)
             CheckClaims(state, row);
             CheckCopies(session, state, row);
             CheckCalls(session, state, calls);
-            if (row.IsFinished)
-            {
-                CheckReceipt(session, tenant, state, hash);
-            }
+        }
+
+        if (row.IsFinished)
+        {
+            CheckReceipt(session, tenant, isFolded ? state : null, runId, hash);
         }
 
         return (int)seq;
@@ -316,24 +319,43 @@ internal sealed class Verifier(ReceiptSigner? signer = null)
         Expect(ledger.Keys.All(calls.ByNumber.ContainsKey), "I6", runId, "the ledger has a call that the log has not");
     }
 
-    private void CheckReceipt(DbSession session, TenantContext tenant, RunState state, byte[] head)
+    /// <summary>Also for a run whose content is erased: the chain and its head stay.</summary>
+    private void CheckReceipt(DbSession session, TenantContext tenant, RunState? state, string runId, byte[] head)
     {
-        if (ReceiptStore.FindByRun(session, tenant, state.RunId) is not { } document)
+        if (ReceiptStore.FindByRun(session, tenant, runId) is not { } document)
         {
-            Expect(false, "I12", state.RunId, "it has no receipt");
+            Expect(false, "I12", runId, "it has no receipt");
             return;
         }
 
-        using var receipt = JsonDocument.Parse(document);
-        var root = receipt.RootElement;
-        Expect(root.TryGetProperty("log_head", out var shown) && shown.GetString() == Convert.ToHexStringLower(head),
-            "I12", state.RunId, "its receipt names another log head");
-        Expect(root.TryGetProperty("cost", out var cost) && cost.GetProperty("total_usd").GetDecimal()
-            == Money.Usd(state.Charged), "I12", state.RunId, "its receipt names another cost");
-        var issued = DateTimeOffset.Parse(root.GetProperty("issued_at").GetString()!, CultureInfo.InvariantCulture);
-        Expect(ReceiptStore.Claims(session, state.Admitted.ReceiptId) == (state.RunId, issued.ToUnixTimeMilliseconds()),
-            "I12", state.RunId, "the row of its receipt says something else");
-        Expect(signer?.IsSigned(root) ?? true, "I12", state.RunId, "its receipt is not what was signed");
+        var verdict = signatures?.Verify(Encoding.UTF8.GetBytes(document));
+        Expect(verdict is not { IsValid: false }, "I12", runId,
+            $"its receipt is not as it was signed: {verdict?.Reason}");
+        var said = ReadReceipt(document);
+        Expect(said.LogHead == Convert.ToHexStringLower(head), "I12", runId, "its receipt names another log head");
+        Expect(state is null || said.TotalUsd == Money.Usd(state.Charged), "I12", runId,
+            "its receipt names another cost");
+        Expect(state is null
+            || ReceiptStore.Claims(session, state.Admitted.ReceiptId) == (runId, said.IssuedAt?.ToUnixTimeMilliseconds()),
+            "I12", runId, "the row of its receipt says something else");
+    }
+
+    /// <summary>An edited receipt need not be one any more; then it says nothing.</summary>
+    private static (string? LogHead, decimal? TotalUsd, DateTimeOffset? IssuedAt) ReadReceipt(string document)
+    {
+        try
+        {
+            using var receipt = JsonDocument.Parse(document);
+            var root = receipt.RootElement;
+            return (root.GetProperty("log_head").GetString(),
+                root.GetProperty("cost").GetProperty("total_usd").GetDecimal(),
+                root.GetProperty("issued_at").GetDateTimeOffset());
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException
+            or FormatException)
+        {
+            return (null, null, null);
+        }
     }
 
     // The months are sums as well: what is held is that of the open holds, what is charged that of the settlements.

@@ -105,6 +105,10 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         ("I14", "UPDATE search_postings SET postings = substr(postings, 1, length(postings) - 1) || x'09'"),
         ("I14", "UPDATE search_documents SET terms = replace(terms, 'shop', 'shot')"),
         ("I14", "UPDATE search_indexes SET term_count = term_count + 1"),
+        // What only the signature covers, and what a run leaves behind.
+        ("I12", "UPDATE receipts SET document = replace(document, '\"provider\":\"house\"', '\"provider\":\"other\"')"),
+        ("I12", "UPDATE receipts SET document = '[]'"),
+        ("I1", "DELETE FROM runs"),
         ("I9", "UPDATE run_events SET epoch = 9 WHERE seq = 2"),
         ("I3", "DELETE FROM run_events WHERE seq = 3"),
         ("I2", "DELETE FROM run_events WHERE type = 'run.completed'"),

@@ -15,7 +15,7 @@ internal sealed class AnswerJudge(ApiSpec spec, SchemaCheck check)
         "Connection",
     };
 
-    /// <summary>Where a request that fits the document may still be refused as invalid: rules that no schema says.</summary>
+    /// <summary>What may be refused though it fits the document: rules that no schema says.</summary>
     private static readonly HashSet<string> Beyond = new(StringComparer.Ordinal)
     {
         "createApiKey agent_id", "createApiKey allowed_origins", "createApiKey expires_at",

@@ -10,7 +10,7 @@ internal sealed class ApiRequest(ApiOperation operation, ApiCaller caller)
 
     internal ApiCaller Caller => caller;
 
-    /// <summary>What is wrong with it, for whoever reads of a violation; null: nothing that the document knows.</summary>
+    /// <summary>What is wrong with it, for whoever reads of a violation; null: nothing known.</summary>
     internal string? Fault { get; set; }
 
     internal string Method { get; set; } = operation.Method;

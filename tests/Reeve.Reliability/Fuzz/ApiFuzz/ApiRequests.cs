@@ -25,8 +25,9 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
 
     private static readonly string[] BadPaths =
     [
-        "x", "%2e%2e", "..;", "../../etc/passwd", "' OR 1=1 --", "null", "0", "-1", "agt_", "run_06F7557C5CM18FNXB2V5D4V72S",
-        "agt_06F7557C5CM18FNXB2V5D4V72R@0", "agt_06F7557C5CM18FNXB2V5D4V72R@99999999999", "@1", "é東😀", " ", "*", "%", "?",
+        "x", "%2e%2e", "..;", "../../etc/passwd", "' OR 1=1 --", "null", "0", "-1", "agt_",
+        "run_06F7557C5CM18FNXB2V5D4V72S", "agt_06F7557C5CM18FNXB2V5D4V72R@0", "agt_06F7557C5CM18FNXB2V5D4V72R@99999999999",
+        "@1", "é東😀", " ", "*", "%", "?",
         "acct_06F7557C5CM18FNXB2V5D4V72", "run_ilou7557C5CM18FNXB2V5D4V72", "\u200b", "a/b", "\t", "{id}", "__proto__",
     ];
 
@@ -286,7 +287,7 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
 
         if (member.TryGetProperty("maxItems", out var many))
         {
-            bounds.Add(new JsonArray([.. Enumerable.Repeat(0, many.GetInt32() + 1).Select(static _ => (JsonNode?)"x")]));
+            bounds.Add(new JsonArray([.. Enumerable.Range(0, many.GetInt32() + 1).Select(static _ => (JsonNode)"x")]));
         }
 
         if (member.TryGetProperty("maxProperties", out var keys))
@@ -302,32 +303,35 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
     private static void BadText(PCG pcg, ApiRequest request)
     {
         var good = Encoding.UTF8.GetString(request.Body is { Length: > 2 } body ? body : "{\"a\":\"b\"}"u8.ToArray());
-        var rest = good[1..];
-        (string, byte[]) bad = pcg.Next(18) switch
-        {
-            0 => ("cut off", Bytes(good[..(int)pcg.Next((uint)good.Length - 1)] + " ")),
-            1 => ("something behind it", Bytes(good + "{}")),
-            2 => ("a member twice", Bytes("{\"twice\":1,\"twice\":2," + rest)),
-            3 => ("a member twice, one escaped", Bytes("{\"input\":1,\"\\u0069nput\":2," + rest)),
-            4 => ("nested too deep", Bytes($"{{\"metadata\":{new string('[', 65)}{new string(']', 65)},{rest}")),
-            5 => ("invalid UTF-8", [.. "{\"a\":\""u8, 0xC3, 0x28, .. "\","u8, .. Bytes(rest)]),
-            6 => ("overlong UTF-8", [.. "{\"a\":\""u8, 0xC0, 0xAF, .. "\","u8, .. Bytes(rest)]),
-            7 => ("a surrogate in UTF-8", [.. "{\"a\":\""u8, 0xED, 0xA0, 0x80, .. "\","u8, .. Bytes(rest)]),
-            8 => ("half a surrogate pair", Bytes("{\"a\":\"\\ud800\"," + rest)),
-            9 => ("U+0000", Bytes("{\"a\":\"\\u0000\"," + rest)),
-            10 => ("not an object", Bytes($"[{good}]")),
-            11 => ("a word", Bytes("null")),
-            12 => ("a comment", Bytes("{/**/" + rest)),
-            13 => ("a trailing comma", Bytes(good[..^1] + ",}")),
-            14 => ("NaN", Bytes("{\"max_credits\":NaN," + rest)),
-            15 => ("single quotes", Bytes(good.Replace('"', '\''))),
-            16 => ("UTF-16", Encoding.Unicode.GetBytes(good)),
-            _ => ("only white space", Bytes(" \n")),
-        };
-        (request.Fault, request.Body) = bad;
+        (request.Fault, request.Body) = Malformed(pcg, good, good[1..]);
         request.Expected = [400];
-        request.ContentType = pcg.Next(4) == 0 ? Any(pcg, ["text/plain", "application/xml", "", "x"]) : "application/json";
+        if (pcg.Next(4) == 0)
+        {
+            request.ContentType = Any(pcg, ["text/plain", "application/xml", "", "x"]);
+        }
     }
+
+    private static (string Fault, byte[] Body) Malformed(PCG pcg, string good, string rest) => pcg.Next(18) switch
+    {
+        0 => ("cut off", Bytes(good[..(int)pcg.Next((uint)good.Length - 1)] + " ")),
+        1 => ("something behind it", Bytes(good + "{}")),
+        2 => ("a member twice", Bytes("{\"twice\":1,\"twice\":2," + rest)),
+        3 => ("a member twice, one escaped", Bytes("{\"input\":1,\"\\u0069nput\":2," + rest)),
+        4 => ("nested too deep", Bytes($"{{\"metadata\":{new string('[', 65)}{new string(']', 65)},{rest}")),
+        5 => ("invalid UTF-8", [.. "{\"a\":\""u8, 0xC3, 0x28, .. "\","u8, .. Bytes(rest)]),
+        6 => ("overlong UTF-8", [.. "{\"a\":\""u8, 0xC0, 0xAF, .. "\","u8, .. Bytes(rest)]),
+        7 => ("a surrogate in UTF-8", [.. "{\"a\":\""u8, 0xED, 0xA0, 0x80, .. "\","u8, .. Bytes(rest)]),
+        8 => ("half a surrogate pair", Bytes("{\"a\":\"\\ud800\"," + rest)),
+        9 => ("U+0000", Bytes("{\"a\":\"\\u0000\"," + rest)),
+        10 => ("not an object", Bytes($"[{good}]")),
+        11 => ("a word", Bytes("null")),
+        12 => ("a comment", Bytes("{/**/" + rest)),
+        13 => ("a trailing comma", Bytes(good[..^1] + ",}")),
+        14 => ("NaN", Bytes("{\"max_credits\":NaN," + rest)),
+        15 => ("single quotes", Bytes(good.Replace('"', '\''))),
+        16 => ("UTF-16", Encoding.Unicode.GetBytes(good)),
+        _ => ("only white space", Bytes(" \n")),
+    };
 
     private static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text);
 
@@ -405,7 +409,8 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
         request.Headers.RemoveAll(one => one.Name == name);
         var value = name switch
         {
-            "Last-Event-ID" => Any(pcg, ["-1", "1.5", "x", "", "9007199254740993", "99999999999999999999", "0x1", "1,2"]),
+            "Last-Event-ID" => Any(
+                pcg, ["-1", "1.5", "x", "", "9007199254740993", "99999999999999999999", "0x1", "1,2"]),
             "Idempotency-Key" => Any(pcg, ["", new string('k', 256), "é", "a\tb", "東"]),
             _ => Any(pcg, ["", "x y", "agt_", new string('a', 300), "agent_06F7557C5CM18FNXB2V5D4V72S", "@"]),
         };

@@ -13,8 +13,8 @@ internal sealed class ApiValues(ApiSpec spec, ApiIds ids)
 
     private static readonly string[] Letters =
     [
-        "a", "b", "Z", "7", " ", "-", "_", ".", "é", "東", "😀", "\"", "\\", "/", "<", "&", "'", "{{user.name}}", "%", "\n",
-        "\t", "\u0001", "\u007f", "\u2028", "\u200b", "\ufeff", "$", "@", "--", ";", "\u0301",
+        "a", "b", "Z", "7", " ", "-", "_", ".", "é", "東", "😀", "\"", "\\", "/", "<", "&", "'", "{{user.name}}", "%",
+        "\n", "\t", "\u0001", "\u007f", "\u2028", "\u200b", "\ufeff", "$", "@", "--", ";", "\u0301",
     ];
 
     private static readonly Gen<string> Word = Gen.String[Gen.Char["abcdefghijklmnopqrstuvwxyz"], 3, 10];

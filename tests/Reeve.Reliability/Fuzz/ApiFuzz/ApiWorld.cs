@@ -57,7 +57,7 @@ internal sealed class ApiWorld : IAsyncDisposable
         await world.FillAsync();
         var connection = new SqliteConnection(
             $"Data Source={DataFolder.DatabaseIn(Path.Combine(world.Folder, "data"))};Mode=ReadOnly;Pooling=False");
-        connection.Open();
+        await connection.OpenAsync();
         world._database = new DbSession(connection);
         world._sums = world.Sums();
         return world;

@@ -12,7 +12,7 @@ internal sealed record MatrixField(ApiOperation Operation, string In, string Nam
     public override string ToString() => $"{Operation.Name} {In} {Name}";
 }
 
-/// <summary>What the fields of the document can name. A field that stands in no list here has to be put into one.</summary>
+/// <summary>What the fields of the document can name; one that stands in no list here has to be put into one.</summary>
 internal static class MatrixFields
 {
     private static readonly Dictionary<string, string> Kinds = new(StringComparer.Ordinal)
@@ -57,7 +57,7 @@ internal static class MatrixFields
         return fields;
     }
 
-    /// <summary>The kind of thing that must exist for the caller where the field names one; null: none has to.</summary>
+    /// <summary>The kind of thing that the field names and the caller must own; null: none.</summary>
     internal static string? KindOf(MatrixField field)
     {
         if (field.In == "path")

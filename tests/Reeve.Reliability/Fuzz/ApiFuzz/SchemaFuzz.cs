@@ -37,7 +37,8 @@ internal static class SchemaFuzz
         // Enough requests must also have got everywhere: a refusal of everything would break no rule.
         if (trial.Scale != Scale.Test)
         {
-            totals.Problems.AddRange(spec.Operations.Where(one => one.Id != OutOfReach && !totals.Succeeded.Contains(one.Id))
+            totals.Problems.AddRange(spec.Operations
+                .Where(one => one.Id != OutOfReach && !totals.Succeeded.Contains(one.Id))
                 .Select(static one => $"{one.Name} never succeeded"));
         }
 

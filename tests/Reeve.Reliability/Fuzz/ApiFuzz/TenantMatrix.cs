@@ -115,7 +115,7 @@ internal static partial class TenantMatrix
             }
         }
 
-        /// <summary>Text that names nothing, or something of one's own: no word of the other's makes a difference.</summary>
+        /// <summary>Text that names nothing of another's: no word of the other's makes a difference.</summary>
         internal async Task EveryTextAsync()
         {
             // Slugs last: what they make would answer to the names that the others try.
@@ -213,7 +213,7 @@ internal static partial class TenantMatrix
             }
         }
 
-        /// <summary>A test key spends test money and reaches built-in models; it makes no live key and no money.</summary>
+        /// <summary>A test key spends test money, reaches built-in models, makes no live key and no money.</summary>
         internal async Task ModesAsync()
         {
             using var live = new TestClient(server.Url, victim.Caller.Key);
@@ -299,16 +299,17 @@ internal static partial class TenantMatrix
         }
 
         /// <summary>404, or a documented 403; in the filter of a list what is another's fits nothing.</summary>
-        private static bool IsDenied(MatrixField field, string kind, string value, RawAnswer answer) => answer.Status switch
-        {
-            404 => true,
-            403 => field.Operation.Path.StartsWith("/v1/accounts/", StringComparison.Ordinal),
+        private static bool IsDenied(MatrixField field, string kind, string value, RawAnswer answer) =>
+            answer.Status switch
+            {
+                404 => true,
+                403 => field.Operation.Path.StartsWith("/v1/accounts/", StringComparison.Ordinal),
 
-            // Nothing of the field's kind at all, or an agent's version where only an agent will do.
-            400 => kind != MatrixFields.KindOf(field) || value.Contains('@', StringComparison.Ordinal),
-            200 => field.In == "query" && EmptyList().IsMatch(answer.Text),
-            _ => false,
-        };
+                // Nothing of the field's kind at all, or an agent's version where only an agent will do.
+                400 => kind != MatrixFields.KindOf(field) || value.Contains('@', StringComparison.Ordinal),
+                200 => field.In == "query" && EmptyList().IsMatch(answer.Text),
+                _ => false,
+            };
 
         private ApiRequest With(MatrixField field, string value)
         {
@@ -394,7 +395,7 @@ internal static partial class TenantMatrix
             return answer;
         }
 
-        /// <summary>All of an answer but what differs between any two: what was sent, new ids, times, counters.</summary>
+        /// <summary>All of an answer but what differs between any two: what was sent, ids, times, counters.</summary>
         private string Shape(RawAnswer answer)
         {
             var head = string.Join('\n', answer.Head.Split("\r\n").Where(static line => !Varying().IsMatch(line)));
@@ -417,7 +418,7 @@ internal static partial class TenantMatrix
         }
     }
 
-    [GeneratedRegex("^(x-request-id|Date|RateLimit|X-RateLimit-[A-Za-z]+|Content-Length|ETag):", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("^(x-request-id|Date|RateLimit|X-RateLimit-[a-z]+|Content-Length|ETag):", RegexOptions.IgnoreCase)]
     private static partial Regex Varying();
 
     [GeneratedRegex("""
