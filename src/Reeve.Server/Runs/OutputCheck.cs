@@ -23,8 +23,9 @@ internal static class OutputCheck
             var list = string.Join("; ", errors.Select(error => $"{error.Path} {error.Message}"));
             return errors.Count == 0 ? null : $"The answer does not fit the schema: {list}.{" " + Again}";
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
+            // Half a surrogate pair, as it is or as an escape, is one of the latter two.
             return "The answer is not JSON. " + Again;
         }
     }

@@ -107,6 +107,7 @@ public sealed class ProviderFaultTests
     [InlineData("anthropic", AnthropicDelta + "data: {\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error"
         + "\"}}\n\n", "BadRequest")]
     [InlineData("anthropic", "data: 7\n\n", "Malformed")]
+    [InlineData("anthropic", "data: {\"type\":\"content_block_start\",\"index\":1e-400}\n\n", "Malformed")]
     public async Task GetStreamingResponse_BrokenStream_FailsInsteadOfEnding(string kind, string stream, string fault)
     {
         await using var provider = await LoopbackProvider.StartStreamAsync(stream);

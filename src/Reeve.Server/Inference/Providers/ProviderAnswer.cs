@@ -31,8 +31,9 @@ internal abstract class ProviderAnswer
         {
             ReadJson(json);
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException)
         {
+            // A number that does not fit is a FormatException.
             throw new ProviderException(
                 ProviderFault.Malformed, $"An answer of {provider} is not the JSON of its protocol.");
         }

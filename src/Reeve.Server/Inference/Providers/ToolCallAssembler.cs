@@ -70,9 +70,9 @@ internal sealed class ToolCallAssembler
                 return new FunctionCallContent(id, name, arguments) { RawRepresentation = root };
             }
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
-            // Said below, without the text that was wrong.
+            // Said below, without the text that was wrong; half a surrogate pair is an ArgumentException.
         }
 
         return new FunctionCallContent(id, name)

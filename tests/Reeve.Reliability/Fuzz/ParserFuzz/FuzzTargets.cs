@@ -17,6 +17,7 @@ using Reeve.Server.Inference.Providers.OpenAI;
 using Reeve.Server.Receipts;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Retrieval.Parsing;
+using Reeve.Server.Runs;
 using Reeve.Server.Tools;
 
 namespace Reeve.Reliability.Fuzz.ParserFuzz;
@@ -74,7 +75,7 @@ internal static class FuzzTargets
 
     internal static readonly IReadOnlyList<FuzzTarget> All =
     [
-        new("ids and agent references", 260, ReadIds, static _ => false,
+        new("ids and agent references", 252, ReadIds, static _ => false,
             RunId, "agt_06F7557C5CM18FNXB2V5D4V72R@3", "task_06GZGF6TXGHJZ2QJ44FSXS4HRM", "support-desk@3",
             "support-desk"),
         new("keys", 260, ReadKey, static _ => false, KeyText, "afk_widget_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I"),
@@ -138,7 +139,9 @@ internal static class FuzzTargets
             {"type":"message","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn",
              "usage":{"input_tokens":40,"output_tokens":20,"cache_read_input_tokens":8,"cache_creation_input_tokens":0}}
             """),
-        new("output schemas", 12, ReadSchema, static error => error is JsonException or JsonSchemaException,
+        new("model outputs", 8, ReadOutput, static _ => false,
+            """{"a":"\ud83d\ude00","é":["x",1.5,null],"b":{"c":true}}""", """["a","a",1]"""),
+        new("output schemas", 12, ReadSchema, static error => IsInvalid(error) || error is JsonSchemaException,
             """
             {"type":"object","properties":{"a":{"type":["string","null"],"pattern":"^(a+)+$","maxLength":3}},
              "required":["a"],"$defs":{"b":{"anyOf":[{"const":1},{"type":"object"}]}},"allOf":[{"$ref":"#/$defs/b"}]}
@@ -285,11 +288,22 @@ internal static class FuzzTargets
 
     private static void ReadSchema(ReadOnlyMemory<byte> bytes)
     {
-        using var document = JsonDocument.Parse(bytes);
+        using var document = RequestBody.Parse(bytes); // As every schema comes in.
         var schema = JsonSchema.Parse(document.RootElement);
         _ = schema.Validate(document.RootElement);
         _ = schema.Validate(JsonElement.Parse("""{"a":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"}"""));
     }
+
+    private static readonly JsonSchema OutputSchema = JsonSchema.Parse(JsonElement.Parse(
+        """
+        {"type":["object","array"],"propertyNames":{"minLength":1,"pattern":"^[a-z]"},"uniqueItems":true,
+         "properties":{"a":{"type":"string","maxLength":3,"enum":["x","y"]},"b":{"minProperties":1}},
+         "additionalProperties":{"items":{"type":["string","number"],"minimum":0}}}
+        """));
+
+    /// <summary>Also with half a surrogate pair, which pieces of a stream can leave.</summary>
+    private static void ReadOutput(ReadOnlyMemory<byte> bytes) => _ = OutputCheck.Complain(
+        OutputSchema, Encoding.UTF8.GetString(bytes.Span).Replace('é', '\ud800'));
 
     private static void ReadUpload(ReadOnlyMemory<byte> bytes)
     {

@@ -1,0 +1,25 @@
+using Microsoft.Extensions.AI;
+using Reeve.Server.Inference.Providers;
+
+namespace Reeve.Server.Tests.Inference;
+
+public sealed class ToolCallAssemblerTests
+{
+    [Theory]
+    [InlineData("{\"a\":1}", false)]
+    [InlineData("", false)]
+    [InlineData("[]", true)]
+    [InlineData("{\"a\":", true)]
+    [InlineData("{\"a\":\"\ud800\"}", true)]
+    [InlineData("\udc00", true)]
+    public void MoveTo_Arguments_AreAnObjectOrTheModelsMistake(string arguments, bool isMistake)
+    {
+        var calls = new ToolCallAssembler();
+        calls.Add(0, "call", "time", arguments);
+        var contents = new List<AIContent>();
+
+        calls.MoveTo(contents, new IdGenerator(TimeProvider.System));
+
+        Assert.Equal(isMistake, Assert.IsType<FunctionCallContent>(Assert.Single(contents)).Exception is not null);
+    }
+}
