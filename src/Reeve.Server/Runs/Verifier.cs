@@ -335,8 +335,8 @@ internal sealed class Verifier(ReceiptVerifier? signatures = null)
         Expect(said.LogHead == Convert.ToHexStringLower(head), "I12", runId, "its receipt names another log head");
         Expect(state is null || said.TotalUsd == Money.Usd(state.Charged), "I12", runId,
             "its receipt names another cost");
-        Expect(state is null
-            || ReceiptStore.Claims(session, state.Admitted.ReceiptId) == (runId, said.IssuedAt?.ToUnixTimeMilliseconds()),
+        var issuedAt = said.IssuedAt?.ToUnixTimeMilliseconds();
+        Expect(state is null || ReceiptStore.Claims(session, state.Admitted.ReceiptId) == (runId, issuedAt),
             "I12", runId, "the row of its receipt says something else");
     }
 

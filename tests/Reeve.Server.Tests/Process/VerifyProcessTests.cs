@@ -108,7 +108,7 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         // What only the signature covers, and what a run leaves behind.
         ("I12", "UPDATE receipts SET document = replace(document, '\"provider\":\"house\"', '\"provider\":\"other\"')"),
         ("I12", "UPDATE receipts SET document = '[]'"),
-        ("I1", "DELETE FROM runs"),
+        ("I3", "DELETE FROM runs"),
         ("I9", "UPDATE run_events SET epoch = 9 WHERE seq = 2"),
         ("I3", "DELETE FROM run_events WHERE seq = 3"),
         ("I2", "DELETE FROM run_events WHERE type = 'run.completed'"),
