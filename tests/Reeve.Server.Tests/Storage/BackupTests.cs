@@ -199,6 +199,12 @@ public sealed class BackupTests : IAsyncLifetime
 
         File.WriteAllBytes(File1, Replaced(bytes.ToArray(), "\"format_version\": 1", "\"format_version\": 2"));
         AssertRefused(File1, null, "in a format that this version does not know");
+
+        var made = Encoding.ASCII.GetBytes("\"made_at\": \"2026-11-20T09:15:03Z\"");
+        Assert.True(bytes.ToArray().AsSpan().IndexOf(made) > 0);
+        File.WriteAllBytes(File1, Replaced(bytes.ToArray(), Encoding.ASCII.GetString(made), "\"made_at\": null"
+            + new string(' ', made.Length - 15)));
+        AssertRefused(File1, null, "was changed after the backup was made");
     }
 
     [Fact]

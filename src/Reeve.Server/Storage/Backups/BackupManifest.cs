@@ -75,7 +75,8 @@ internal sealed record BackupManifest
             };
         }
         catch (Exception error) when (
-            error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
+            error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException
+                or ArgumentNullException)
         {
             return null;
         }
