@@ -234,6 +234,19 @@ public sealed class BackupTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Backup_WithAnotherKeyInTheEnvironment_IsNotMade()
+    {
+        var order = new BackupOrder(Data, File1) { MasterKeyFromEnvironment = Convert.ToBase64String(new byte[32]) };
+
+        var error = Assert.Throws<BackupException>(() => Write(order));
+
+        Assert.StartsWith("REEVE_MASTER_KEY is not the key of this data", error.Message, StringComparison.Ordinal);
+        Assert.Empty(Directory.GetFiles(_folder));
+        var key = File.ReadAllText(Path.Combine(Data, MasterKey.FileName)).Trim();
+        Assert.False(Write(order with { MasterKeyFromEnvironment = key }).HasKeys);
+    }
+
+    [Fact]
     public void Backup_OntoAFileThatExists_IsRefusedAndKeepsIt()
     {
         File.WriteAllText(File1, "mine");

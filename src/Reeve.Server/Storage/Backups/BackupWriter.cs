@@ -50,7 +50,7 @@ internal sealed class BackupWriter(TimeProvider time, string reeveVersion)
             var madeAt = time.GetUtcNow();
             DatabaseCopy.Make(database, copy, cancellationToken);
             var key = ReadKey(order);
-            var manifest = Inspect(copy.FilePath, key, madeAt);
+            var manifest = Inspect(copy.FilePath, key, order, madeAt);
             copy.Stream.Position = 0;
             Write(file.Stream, order.Passphrase, manifest, copy.Stream, key, cancellationToken);
             file.Stream.Flush();
@@ -99,7 +99,7 @@ internal sealed class BackupWriter(TimeProvider time, string reeveVersion)
                 $"The data folder has no {MasterKey.FileName} to back up; put it back or set {MasterKey.Variable}.");
     }
 
-    private BackupManifest Inspect(string copy, byte[]? key, DateTimeOffset madeAt) =>
+    private BackupManifest Inspect(string copy, byte[]? key, BackupOrder order, DateTimeOffset madeAt) =>
         DatabaseCopy.Read(copy, session =>
         {
             var damage = session.Single("PRAGMA quick_check(1)", static row => row.GetString(0));
@@ -115,6 +115,14 @@ internal sealed class BackupWriter(TimeProvider time, string reeveVersion)
                 throw new BackupException(
                     $"{MasterKey.FileName} is not the key of this data; put the right one back, or the backup could "
                     + "not be used.");
+            }
+
+            // It stays out, and the operator is told to keep it: that must be the right one, too.
+            if (!string.IsNullOrEmpty(order.MasterKeyFromEnvironment) && !MasterKey.Load(
+                order.DataFolder, order.MasterKeyFromEnvironment, dataExists: true).Matches(session))
+            {
+                throw new BackupException(
+                    $"{MasterKey.Variable} is not the key of this data; unset it or set the right one.");
             }
 
             return new BackupManifest
