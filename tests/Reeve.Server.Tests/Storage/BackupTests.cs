@@ -283,6 +283,31 @@ public sealed class BackupTests : IAsyncLifetime
     }
 
     [Fact]
+    public void Restore_WhereItsPlaceIsALinkOrHoldsOtherThings_TouchesNone()
+    {
+        var target = Path.Combine(_folder, "target");
+        var making = Path.Combine(_folder, ".target.restoring");
+        var other = NewFolder();
+        var mine = Path.Combine(other, "mine");
+        File.WriteAllText(mine, "mine");
+        Directory.CreateSymbolicLink(making, other);
+        Assert.Contains("is a link", Assert.Throws<BackupException>(() => RestoreFolder.For(target)).Message,
+            StringComparison.Ordinal);
+        Directory.Delete(making);
+        Assert.Equal([mine], Directory.GetFileSystemEntries(other));
+
+        Directory.Move(other, making);
+        Assert.Contains("holds mine", Assert.Throws<BackupException>(() => RestoreFolder.For(target)).Message,
+            StringComparison.Ordinal);
+        Assert.Equal("mine", File.ReadAllText(Path.Combine(making, "mine")));
+
+        // What a restore that was killed left goes, and no other.
+        File.Move(Path.Combine(making, "mine"), Path.Combine(making, DataFolder.DatabaseName));
+        using var restore = RestoreFolder.For(target);
+        Assert.Equal([DataFolder.LockName], Directory.GetFiles(restore.FolderPath).Select(Path.GetFileName));
+    }
+
+    [Fact]
     public void Restore_GivenUp_LeavesNothing()
     {
         var target = Path.Combine(_folder, "given-up");

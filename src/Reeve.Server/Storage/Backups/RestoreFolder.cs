@@ -103,14 +103,36 @@ internal sealed class RestoreFolder : IDisposable
 
     private static DataFolder Begin(string target)
     {
-        var making = DataFolder.Open(
-            Path.Combine(Path.GetDirectoryName(target) ?? target, $".{Path.GetFileName(target)}.restoring"));
-        foreach (var left in Directory.EnumerateFiles(making.FolderPath)
-            .Where(static path => Path.GetFileName(path) != DataFolder.LockName))
+        var path = Path.Combine(Path.GetDirectoryName(target) ?? target, $".{Path.GetFileName(target)}.restoring");
+        if (new DirectoryInfo(path).LinkTarget is not null)
         {
-            File.Delete(left); // Of a restore that was killed.
+            throw new BackupException($"{path} is a link, which no restore makes; remove it first.");
         }
 
-        return making;
+        var making = DataFolder.Open(path);
+        try
+        {
+            Clear(path);
+            return making;
+        }
+        catch
+        {
+            making.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Takes away what a restore that was killed left, and nothing else.</summary>
+    private static void Clear(string path)
+    {
+        var names = Directory.EnumerateFileSystemEntries(path).Select(static entry => Path.GetFileName(entry))
+            .Where(static name => name != DataFolder.LockName).ToList();
+        if (names.Find(static name => name != MasterKey.FileName
+            && !name.StartsWith(DataFolder.DatabaseName, StringComparison.Ordinal)) is { } other)
+        {
+            throw new BackupException($"{path} holds {other}, which no restore makes; move it away first.");
+        }
+
+        names.ForEach(name => File.Delete(Path.Combine(path, name)));
     }
 }
