@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Reeve.Server.Storage.Backups;
 
 namespace Reeve.Server.Storage;
 
@@ -39,7 +40,7 @@ internal sealed class MasterKey
                     $"The data folder has data but no {FileName}; put the file back or set {Variable}.")
                 : new MasterKey(Make(path));
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or BackupException)
         {
             throw new StartException($"{path} cannot be read or made: {error.Message}", error);
         }
@@ -86,15 +87,9 @@ internal sealed class MasterKey
     private static byte[] Make(string path)
     {
         var key = RandomNumberGenerator.GetBytes(Length);
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
-
-        using var file = new FileStream(path, options);
-        file.Write(Encoding.ASCII.GetBytes(Convert.ToBase64String(key) + "\n"));
-        file.Flush(flushToDisk: true);
+        using var file = PartialFile.For(path); // Half a key would keep the next start from making a whole one.
+        file.Stream.Write(Encoding.ASCII.GetBytes(Convert.ToBase64String(key) + "\n"));
+        file.Complete();
         return key;
     }
 }

@@ -24,6 +24,17 @@ public sealed class MasterKeyTests : IDisposable
     }
 
     [Fact]
+    public void Load_AfterAStartThatWasKilledWhileItMadeTheKey_MakesOne()
+    {
+        File.WriteAllText(KeyPath + ".partial", "AAEC");
+
+        var made = MasterKey.Load(_folder, null, dataExists: false);
+
+        Assert.Equal(made.Derive("receipts"), MasterKey.Load(_folder, null, dataExists: true).Derive("receipts"));
+        Assert.Equal([KeyPath], Directory.GetFiles(_folder));
+    }
+
+    [Fact]
     public void Load_FromTheEnvironment_MakesNoFile()
     {
         MasterKey.Load(_folder, Given, dataExists: false);
