@@ -24,15 +24,14 @@ internal static class DataOption
         HelpName = "FILE",
     };
 
-    /// <summary>Runs a command to its exit status: what an operator can act on is a sentence and 1.</summary>
-    internal static async Task<int> RunAsync(Func<CancellationToken, Task<int>> work)
+    /// <summary>
+    /// Runs a command to its exit status: what an operator can act on is a sentence and 1. A signal ends it at once.
+    /// </summary>
+    internal static async Task<int> RunAsync(Func<Task<int>> work)
     {
-        using var stop = new CancellationTokenSource();
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         try
         {
-            return await work(stop.Token);
+            return await work();
         }
         catch (OperationCanceledException)
         {
@@ -43,6 +42,15 @@ internal static class DataOption
             await Console.Error.WriteLineAsync(error.Message);
             return 1;
         }
+    }
+
+    /// <summary>As <see cref="RunAsync(Func{Task{int}})"/>, for a command that has to tidy up after a signal.</summary>
+    internal static async Task<int> RunAsync(Func<CancellationToken, Task<int>> work)
+    {
+        using var stop = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        return await RunAsync(() => work(stop.Token));
 
         void Stop(PosixSignalContext signal)
         {

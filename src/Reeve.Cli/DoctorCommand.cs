@@ -23,11 +23,11 @@ internal static class DoctorCommand
         var command = new Command("doctor", "Looks at everything a server needs, also beside a running one.");
         Array.ForEach(serving, command.Options.Add);
         command.Options.Add(url);
-        command.SetAction((parsed, _) => DataOption.RunAsync(stop =>
+        command.SetAction((parsed, _) => DataOption.RunAsync(() =>
             new Doctor(TimeProvider.System, Environment.GetEnvironmentVariable).RunAsync(
                 [.. serving.Where(option => parsed.GetValue(option) is not null)
                     .SelectMany(option => new[] { option.Name, parsed.GetValue(option)! })],
-                parsed.GetValue(url), Console.Out, stop)));
+                parsed.GetValue(url), Console.Out, CancellationToken.None)));
         return command;
     }
 }

@@ -14,7 +14,7 @@ internal static class VerifyCommand
             data,
         };
         command.SetAction((parsed, _) => DataOption.RunAsync(
-            _ => DataCommands.VerifyAsync(parsed.GetValue(data)!, Console.Out)));
+            () => DataCommands.VerifyAsync(parsed.GetValue(data)!, Console.Out)));
         return command;
     }
 }

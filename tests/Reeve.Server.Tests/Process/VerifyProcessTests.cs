@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Reeve.Server.Storage;
 
 namespace Reeve.Server.Tests.Process;
 
@@ -60,6 +61,37 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         }
 
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
+    }
+
+    [Theory]
+    [InlineData("verify", "INT")]
+    [InlineData("verify", "TERM")]
+    [InlineData("doctor", "INT")]
+    public async Task Command_ThatIsInterrupted_EndsAtOnce(string command, string signal)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return; // What a process has open is seen there.
+        }
+
+        var file = Path.Combine(_folder, "data", DataFolder.DatabaseName);
+        using var owner = new SqliteConnection($"Data Source={file};Pooling=False");
+        owner.Open();
+        using var sql = owner.CreateCommand();
+        sql.CommandText = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE;";
+        sql.ExecuteNonQuery(); // Who reads now waits for ten seconds and longer.
+
+        await using var process = ReeveProcess.Begin(
+            _folder, [command, "--data", Path.Combine(_folder, "data")]);
+        await Eventually.TrueAsync(() => process.HasExited
+            || Directory.GetFileSystemEntries($"/proc/{process.ProcessId}/fd").Any(link =>
+                File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName == file));
+        Assert.False(process.HasExited);
+        var start = TimeProvider.System.GetTimestamp();
+        await process.SignalAsync(signal);
+        await process.ExitAsync();
+
+        Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(5));
     }
 
     private static readonly (string Invariant, string Sql)[] Edits =
