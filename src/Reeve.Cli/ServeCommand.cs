@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.Extensions.Hosting;
 using Reeve.Server;
 using Reeve.Server.Storage;
 
@@ -28,7 +29,16 @@ internal static class ServeCommand
         try
         {
             await using var app = ReeveServer.Build(args);
-            await app.RunAsync();
+            try
+            {
+                await app.StartAsync();
+            }
+            catch (OperationCanceledException) when (app.Lifetime.ApplicationStopping.IsCancellationRequested)
+            {
+                // It was told to stop before it was ready; what it has taken up is let go as at any stop.
+            }
+
+            await app.WaitForShutdownAsync();
             return 0;
         }
         catch (Exception error) when (

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using Reeve.Server.Storage;
 
 namespace Reeve.Server.Tests.Process;
 
@@ -155,6 +156,31 @@ public sealed partial class StartProcessTests : IDisposable
         Assert.False(ended);
         Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(25));
         Assert.Equal("", server.Errors);
+        Assert.Equal(0, (await ReeveProcess.VerifyAsync(_folder)).Code);
+    }
+
+    [Fact]
+    public async Task Terminate_DuringTheStart_EndsCleanly()
+    {
+        await using var model = await MockModel.StartAsync();
+        model.Configure(_folder);
+        await using (var before = await ReeveProcess.ServeAsync(_folder, ("REEVE_ADMIN_KEY", TestServer.AdminKey)))
+        {
+            using var user = new StreamUser(() => before.Url);
+            var reading = user.StartAsync("/v1/agents/runs", await user.NewAgentAsync(), "please wait");
+            await Eventually.TrueAsync(
+                () => reading.IsCompleted || user.Text.Contains("Every", StringComparison.Ordinal));
+            await before.KillAsync();
+            await reading;
+        }
+
+        await using var server = ReeveProcess.Launch(_folder, (Failpoints.Variable, "recover.claimed=delay:3000"));
+        await Eventually.TrueAsync(() => server.HasExited || Database.ReadOnce(
+            DataFolder.DatabaseIn(Path.Combine(_folder, "data")),
+            static session => session.Count("SELECT max(epoch) FROM runs")) == 2); // It is in the midst of recovery.
+        var code = await server.TerminateAsync();
+
+        Assert.Equal((0, ""), (code, server.Errors));
         Assert.Equal(0, (await ReeveProcess.VerifyAsync(_folder)).Code);
     }
 
