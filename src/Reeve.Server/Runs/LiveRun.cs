@@ -20,6 +20,7 @@ internal sealed class LiveRun : IDisposable
     private TaskCompletionSource? _changed;
     private int _tailBytes;
     private volatile bool _isCancelRequested;
+    private volatile bool _isBroken;
 
     internal LiveRun(RunHead head, RunState state)
     {
@@ -28,7 +29,9 @@ internal sealed class LiveRun : IDisposable
 
     internal RunHead Head { get; }
 
-    /// <summary>Held while a waiting run gets its turn or is cancelled, so that it cannot be both.</summary>
+    /// <summary>
+    /// Held while a waiting run gets its turn, is cancelled or taken over, so that it cannot be two of these.
+    /// </summary>
     internal SemaphoreSlim Turn { get; } = new(1);
 
     internal string RunId => Head.RunId;
@@ -45,7 +48,11 @@ internal sealed class LiveRun : IDisposable
     /// Set when an append was lost, or an error came between sealing events and queueing them: nothing more may be
     /// written before the log was read again.
     /// </summary>
-    internal bool IsBroken { get; set; }
+    internal bool IsBroken
+    {
+        get => _isBroken;
+        set => _isBroken = value;
+    }
 
     /// <summary>
     /// The final state, once the terminal event is durable. An async method, so that whoever waits with a deadline goes

@@ -153,6 +153,11 @@ internal sealed partial class RunHost(
     private void StartOwning(
         LiveRun run, RunContext? context = null, PlannedCall? plan = null, bool takeOver = false)
     {
+        if (takeOver)
+        {
+            run.IsBroken = true; // At once, so that nobody else gives it its turn or ends it.
+        }
+
         // Who waits for the whole answer has nothing else to do until the provider is asked; a reader of a stream has.
         var task = plan is { Route.Model.IsBuiltIn: false } && run.State.Admitted.Options.Whole
             ? OwnAsync(run, context, plan, takeOver)
@@ -176,14 +181,13 @@ internal sealed partial class RunHost(
         {
             if (takeOver)
             {
-                await TakeOverAsync(run);
-                (context, plan) = (null, null);
-            }
+                if (await TakeOverAsync(run))
+                {
+                    await StartNextAsync(run.Head);
+                    return;
+                }
 
-            if (run.State.Status == RunStatuses.Queued && !run.IsBroken)
-            {
-                await StartNextAsync(run.Head);
-                return;
+                (context, plan) = (null, null);
             }
 
             try
@@ -241,15 +245,17 @@ internal sealed partial class RunHost(
         }
     }
 
-    private async Task TakeOverAsync(LiveRun run)
+    /// <summary>True: the run waits for its turn, and whoever gives it that owns it.</summary>
+    private async Task<bool> TakeOverAsync(LiveRun run)
     {
         run.IsBroken = true; // Until the log was read again: its state may be ahead of it.
         while (!IsStopping)
         {
+            await run.Turn.WaitAsync(); // Between claim and look nobody may begin it: it would have two owners.
             try
             {
                 await recovery.ClaimAsync(run);
-                return;
+                return run.State.Status == RunStatuses.Queued;
             }
 #pragma warning disable CA1031 // Somebody must own the run; whatever it was, it is tried again.
             catch (Exception error)
@@ -257,11 +263,17 @@ internal sealed partial class RunHost(
             {
                 run.IsBroken = true; // It was read, but what mends it was perhaps sealed and never queued.
                 LogFault(error, run.RunId);
-                await Task.Delay(RecoveryPause, time, CancellationToken.None);
             }
+            finally
+            {
+                run.Turn.Release();
+            }
+
+            await Task.Delay(RecoveryPause, time, CancellationToken.None);
         }
 
         run.Stop();
+        return false;
     }
 
     /// <summary>Gives the oldest waiting run of the conversation its turn, if no run of it is active.</summary>

@@ -200,7 +200,11 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
         internal override void Failed(Exception error)
         {
             // A refusal (no cover for a hold) came before anything was sealed; the owner goes on and writes the end.
-            run.IsBroken |= error is not ApiException;
+            if (error is not ApiException)
+            {
+                run.IsBroken = true;
+            }
+
             _done.SetException(error);
         }
     }

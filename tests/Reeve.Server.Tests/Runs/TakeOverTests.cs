@@ -1,0 +1,91 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Reeve.Server.Tests.Runs;
+
+/// <summary>Waiting runs whose owner failed while their turn came.</summary>
+public sealed class TakeOverTests
+{
+    /// <summary>How long somebody else has to get in between; where nobody can, the test waits for all of it.</summary>
+    private static readonly TimeSpan Gap = TimeSpan.FromSeconds(2);
+
+
+    private readonly TaskCompletionSource _gate = new();
+    private readonly ScriptedChatClient _model;
+    private volatile Action<string> _onHit = static _ => { };
+
+    public TakeOverTests() =>
+        _model = new ScriptedChatClient().Reply(_gate.Task, "First.").Reply("Next.");
+
+    [Fact]
+    public async Task WaitingRun_ThatIsTakenOverWhileItsTurnComesAgain_HasOneOwner()
+    {
+        await using var server = await StartAsync(null);
+        var agent = await server.NewAgentAsync();
+        var (first, waiting) = await StartTwoAsync(server, agent);
+        var hits = 0;
+        _onHit = point =>
+        {
+            if (point == Failpoints.HostEnded && Interlocked.CompareExchange(ref hits, 1, 0) == 0)
+            {
+                return; // The first run has ended; what is written next is that the waiting one began.
+            }
+
+            if (point == Failpoints.LogInserted && Interlocked.CompareExchange(ref hits, 2, 1) == 1)
+            {
+                throw new FailpointException();
+            }
+
+            if (point == Failpoints.RecoverMended && Interlocked.CompareExchange(ref hits, 3, 2) == 2)
+            {
+                WaitForAnother(server, agent, first, waiting);
+            }
+        };
+        _gate.SetResult();
+
+        await Eventually.TrueAsync(() => Volatile.Read(ref hits) == 4);
+        await Eventually.TrueAsync(() => server.Database.Read(static session =>
+            session.Count("SELECT count(*) FROM runs WHERE status = 'completed'")) == 3);
+
+        Assert.Equal(3, _model.Calls);
+        Assert.Equal(0, server.Database.Read(static session =>
+            session.Count("SELECT count(*) FROM run_events WHERE type = 'run.recovered'"))); // No owner was in the way.
+        await server.AssertSoundAsync();
+
+        void WaitForAnother(TestServer here, string of, TestAnswer after, string runId)
+        {
+            Assert.Equal(202, RunAsync(here, of, after).GetAwaiter().GetResult().Status);
+            var start = TimeProvider.System.GetTimestamp();
+            var spin = new SpinWait();
+            while (TimeProvider.System.GetElapsedTime(start) < Gap && !here.Database.Read(session =>
+                session.Exists("SELECT 1 FROM runs WHERE id = $1 AND status <> 'queued'", runId)))
+            {
+                spin.SpinOnce();
+            }
+
+            Interlocked.Exchange(ref hits, 4);
+        }
+    }
+
+    private Task<TestServer> StartAsync(string? folder) => TestServer.StartAsync(configure: Configure, folder: folder,
+        realTime: true);
+
+    private void Configure(WebApplicationBuilder builder)
+    {
+        _model.AddTo(builder);
+        builder.Services.AddSingleton(new Failpoints(point => _onHit(point)));
+    }
+
+    /// <summary>A run that the model keeps, and one that waits behind it.</summary>
+    private static async Task<(TestAnswer First, string Waiting)> StartTwoAsync(TestServer server, string agent)
+    {
+        var first = await server.RunAsync(agent, "\"background\":true");
+        var waiting = await RunAsync(server, agent, first);
+        Assert.Equal("queued", waiting.Json.GetProperty("status").GetString());
+        return (first, waiting.Json.GetProperty("run_id").GetString()!);
+    }
+
+    private static Task<TestAnswer> RunAsync(TestServer server, string agent, TestAnswer after) => server.RunAsync(
+        agent, $"\"conversation_id\":\"{after.Json.GetProperty("conversation_id").GetString()}\","
+        + "\"on_busy\":\"queue\",\"background\":true");
+}
