@@ -183,6 +183,7 @@ internal sealed partial class RunHost(
             {
                 if (await TakeOverAsync(run))
                 {
+                    await Task.Delay(RecoveryPause, time, CancellationToken.None); // It may fail again at once.
                     await StartNextAsync(run.Head);
                     return;
                 }

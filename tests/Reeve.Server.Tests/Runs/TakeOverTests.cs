@@ -67,6 +67,37 @@ public sealed class TakeOverTests
         }
     }
 
+    [Fact]
+    public async Task WaitingRun_WhoseTurnFailsAgainAndAgain_IsTriedAtAnEasyPace()
+    {
+        await using var server = await StartAsync(null);
+        var agent = await server.NewAgentAsync();
+        var (_, waiting) = await StartTwoAsync(server, agent);
+        var claims = 0;
+        _onHit = point => Interlocked.Add(ref claims, point == Failpoints.RecoverClaimed ? 1 : 0);
+        await RenameAsync("agent_versions", "away");
+        var start = TimeProvider.System.GetTimestamp();
+        _gate.SetResult();
+        await Eventually.TrueAsync(() => Volatile.Read(ref claims) >= 3);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start), TimeSpan.FromSeconds(1.9), TestServer.Timeout);
+
+        await RenameAsync("away", "agent_versions");
+        await Eventually.TrueAsync(() => Status(server, waiting) == "completed");
+        await server.AssertSoundAsync();
+
+        Task RenameAsync(string from, string to) => server.Database.WriteAsync(session =>
+        {
+            using var command = session.Connection.CreateCommand();
+#pragma warning disable CA2100 // The names are those above.
+            command.CommandText = $"ALTER TABLE {from} RENAME TO {to}";
+#pragma warning restore CA2100
+            command.ExecuteNonQuery();
+        });
+    }
+
+    private static string? Status(TestServer server, string runId) => server.Database.Read(session =>
+        session.Single("SELECT status FROM runs WHERE id = $1", static row => row.GetString(0), runId));
+
     private Task<TestServer> StartAsync(string? folder) => TestServer.StartAsync(configure: Configure, folder: folder,
         realTime: true);
 
