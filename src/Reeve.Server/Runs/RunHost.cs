@@ -29,7 +29,7 @@ internal sealed partial class RunHost(
         {
             if (run.State.Status == RunStatuses.Queued)
             {
-                await StartNextAsync(run.Head);
+                _ = Start(() => StartNextAsync(run.Head)); // The server is ready also when one cannot begin.
             }
             else
             {

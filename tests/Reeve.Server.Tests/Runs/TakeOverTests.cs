@@ -9,6 +9,7 @@ public sealed class TakeOverTests
     /// <summary>How long somebody else has to get in between; where nobody can, the test waits for all of it.</summary>
     private static readonly TimeSpan Gap = TimeSpan.FromSeconds(2);
 
+    private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(20);
 
     private readonly TaskCompletionSource _gate = new();
     private readonly ScriptedChatClient _model;
@@ -65,6 +66,35 @@ public sealed class TakeOverTests
 
             Interlocked.Exchange(ref hits, 4);
         }
+    }
+
+    [Fact]
+    public async Task WaitingRun_WhoseAgentCannotBeRead_DoesNotHoldUpTheStart()
+    {
+        var folder = TestServer.NewFolder();
+        string first, waiting;
+        await using (var server = await StartAsync(folder))
+        {
+            var agent = await server.NewAgentAsync();
+            var (answer, other) = await StartTwoAsync(server, agent);
+            (first, waiting) = (answer.Json.GetProperty("run_id").GetString()!, other);
+            await server.Database.WriteAsync(
+                session => session.Execute("UPDATE agent_versions SET config = '{' WHERE agent_id = $1", agent));
+        }
+
+        // Whoever takes the first run over cannot read its agent either, and gives up; then the other one's turn comes.
+        await using (var server = await StartAsync(folder))
+        {
+            await Eventually.TrueAsync(() => Status(server, first) == "failed");
+        }
+
+        await using (var server = await StartAsync(folder).WaitAsync(StartTime))
+        {
+            Assert.Equal("queued", Status(server, waiting));
+            Assert.Equal(200, (await server.Client.GetAsync("/health/ready")).Status);
+        }
+
+        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]
