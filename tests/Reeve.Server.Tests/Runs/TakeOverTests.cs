@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
+using Reeve.Server.Storage;
 
 namespace Reeve.Server.Tests.Runs;
 
@@ -88,7 +90,7 @@ public sealed class TakeOverTests
             await Eventually.TrueAsync(() => Status(server, first) == "failed");
         }
 
-        await using (var server = await StartAsync(folder).WaitAsync(StartTime))
+        await using (var server = await StartAsync(folder).WaitAsync(StartTime, RunTestExtensions.Cancellation))
         {
             Assert.Equal("queued", Status(server, waiting));
             Assert.Equal(200, (await server.Client.GetAsync("/health/ready")).Status);
@@ -123,6 +125,49 @@ public sealed class TakeOverTests
 #pragma warning restore CA2100
             command.ExecuteNonQuery();
         });
+    }
+
+    [Theory]
+    [InlineData("DELETE FROM run_events")]
+    [InlineData("DELETE FROM run_events WHERE seq = 1")]
+    [InlineData("DELETE FROM run_events WHERE seq = 2")]
+    [InlineData("UPDATE run_events SET payload = NULL WHERE seq = 1")]
+    [InlineData("UPDATE run_events SET payload = CAST('{' AS BLOB) WHERE seq = 1")]
+    [InlineData("UPDATE run_events SET type = 'tool_call.finished', "
+        + "payload = CAST('{\"id\":\"x\",\"tool\":\"x\",\"result\":1,\"is_error\":false}' AS BLOB) WHERE seq = 3")]
+    public async Task OpenRun_WhoseLogIsDamaged_IsLeftAsItIsAndHoldsUpNobody(string damage)
+    {
+        var folder = TestServer.NewFolder();
+        string run;
+        await using (var server = await StartAsync(folder))
+        {
+            run = (await StartTwoAsync(server, await server.NewAgentAsync())).First.Json
+                .GetProperty("run_id").GetString()!;
+        }
+
+        Damage(folder, damage);
+        _gate.SetResult();
+        await using (var server = await StartAsync(folder).WaitAsync(StartTime, RunTestExtensions.Cancellation))
+        {
+            Assert.Equal("running", Status(server, run));
+            Assert.Equal(200, (await server.RunAsync(await server.NewAgentAsync())).Status);
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static void Damage(string folder, string damage)
+    {
+        using var connection = new SqliteConnection($"Data Source={DataFolder.DatabaseIn(folder)};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText =
+            "SELECT group_concat('DROP TRIGGER ' || name, ';') FROM sqlite_master WHERE type = 'trigger'";
+        var drop = (string)command.ExecuteScalar()!;
+#pragma warning disable CA2100 // The statements are those above.
+        command.CommandText = $"{drop}; {damage}; SELECT changes()";
+#pragma warning restore CA2100
+        Assert.True((long)command.ExecuteScalar()! > 0, $"{damage} changed nothing.");
     }
 
     private static string? Status(TestServer server, string runId) => server.Database.Read(session =>
