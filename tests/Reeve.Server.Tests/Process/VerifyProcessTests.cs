@@ -75,23 +75,39 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         }
 
         var file = Path.Combine(_folder, "data", DataFolder.DatabaseName);
-        using var owner = new SqliteConnection($"Data Source={file};Pooling=False");
-        owner.Open();
-        using var sql = owner.CreateCommand();
-        sql.CommandText = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE;";
-        sql.ExecuteNonQuery(); // Who reads now waits for ten seconds and longer.
-
+        using var owner = OpenAlone(file); // Who reads now waits for ten seconds and longer.
         await using var process = ReeveProcess.Begin(
             _folder, [command, "--data", Path.Combine(_folder, "data")]);
-        await Eventually.TrueAsync(() => process.HasExited
-            || Directory.GetFileSystemEntries($"/proc/{process.ProcessId}/fd").Any(link =>
-                File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName == file));
+        await Eventually.TrueAsync(() => process.HasExited || HasOpen(process.ProcessId, file));
         Assert.False(process.HasExited);
         var start = TimeProvider.System.GetTimestamp();
         await process.SignalAsync(signal);
         await process.ExitAsync();
 
         Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromSeconds(5));
+    }
+
+    private static SqliteConnection OpenAlone(string file)
+    {
+        var connection = new SqliteConnection($"Data Source={file};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=DELETE; BEGIN EXCLUSIVE;";
+        command.ExecuteNonQuery();
+        return connection;
+    }
+
+    private static bool HasOpen(int processId, string file)
+    {
+        try
+        {
+            return Directory.GetFileSystemEntries($"/proc/{processId}/fd").Any(link =>
+                File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName == file);
+        }
+        catch (IOException)
+        {
+            return false; // Something else was closed between the list and the look.
+        }
     }
 
     private static readonly (string Invariant, string Sql)[] Edits =
