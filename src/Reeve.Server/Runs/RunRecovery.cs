@@ -45,8 +45,7 @@ internal sealed partial class RunRecovery(
             {
                 await ClaimAsync(run);
             }
-            catch (Exception error) when (error is StorageException { Fault: StorageFault.Damaged }
-                or InvalidOperationException)
+            catch (StorageException error) when (error.Fault == StorageFault.Damaged)
             {
                 // One damaged log must not keep the others from going on; `reeve verify` names it.
                 LogDamaged(error, run.RunId);
@@ -70,11 +69,6 @@ internal sealed partial class RunRecovery(
         var epoch = await database.WriteAsync(session => RunStore.Claim(session, run.RunId));
         failpoints.Hit(Failpoints.RecoverClaimed);
         var events = ReadAll(run.Head);
-        if (events.Count == 0 || events[0].Data is not RunAdmitted || events[^1].Seq != events.Count)
-        {
-            throw new JsonException("Its beginning or something in it is missing.");
-        }
-
         var state = new RunState(run.RunId, credits);
         foreach (var entry in events)
         {
@@ -125,7 +119,7 @@ internal sealed partial class RunRecovery(
     };
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The log of {RunId} cannot be read; the run is left as it is.")]
-    private partial void LogDamaged(Exception error, string runId);
+    private partial void LogDamaged(StorageException error, string runId);
 
     private List<RunEvent> ReadAll(RunHead head)
     {
