@@ -67,5 +67,6 @@ internal static class AccountSchemas
         ("requestsPerMinute", Schema.Integer(1, UsageLimitsBody.CountMax)),
         ("monthlyRequestLimit", Schema.Integer(1, UsageLimitsBody.CountMax)),
         ("monthlyUsdLimit", Schema.Number(0.000001m, UsageLimitsBody.UsdMax)),
-        ("monthlyTokenLimit", Schema.Integer(1, UsageLimitsBody.CountMax))).About("What is given is changed, null removes a limit.");
+        ("monthlyTokenLimit", Schema.Integer(1, UsageLimitsBody.CountMax)))
+        .About("What is given is changed, null removes a limit.");
 }

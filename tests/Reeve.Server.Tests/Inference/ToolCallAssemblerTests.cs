@@ -5,17 +5,18 @@ namespace Reeve.Server.Tests.Inference;
 
 public sealed class ToolCallAssemblerTests
 {
+    /// <summary>An é stands for half a surrogate pair, which an attribute cannot hold.</summary>
     [Theory]
     [InlineData("{\"a\":1}", false)]
     [InlineData("", false)]
     [InlineData("[]", true)]
     [InlineData("{\"a\":", true)]
-    [InlineData("{\"a\":\"\ud800\"}", true)]
-    [InlineData("\udc00", true)]
+    [InlineData("{\"a\":\"é\"}", true)]
+    [InlineData("é", true)]
     public void MoveTo_Arguments_AreAnObjectOrTheModelsMistake(string arguments, bool isMistake)
     {
         var calls = new ToolCallAssembler();
-        calls.Add(0, "call", "time", arguments);
+        calls.Add(0, "call", "time", arguments.Replace('é', '\ud800'));
         var contents = new List<AIContent>();
 
         calls.MoveTo(contents, new IdGenerator(TimeProvider.System));

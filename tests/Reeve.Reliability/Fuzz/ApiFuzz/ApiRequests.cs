@@ -26,7 +26,8 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
     private static readonly string[] BadPaths =
     [
         "x", "%2e%2e", "..;", "../../etc/passwd", "' OR 1=1 --", "null", "0", "-1", "agt_",
-        "run_06F7557C5CM18FNXB2V5D4V72S", "agt_06F7557C5CM18FNXB2V5D4V72R@0", "agt_06F7557C5CM18FNXB2V5D4V72R@99999999999",
+        "run_06F7557C5CM18FNXB2V5D4V72S", "agt_06F7557C5CM18FNXB2V5D4V72R@0",
+        "agt_06F7557C5CM18FNXB2V5D4V72R@99999999999",
         "@1", "é東😀", " ", "*", "%", "?",
         "acct_06F7557C5CM18FNXB2V5D4V72", "run_ilou7557C5CM18FNXB2V5D4V72", "\u200b", "a/b", "\t", "{id}", "__proto__",
     ];

@@ -48,7 +48,8 @@ internal static class TamperHarness
         var node = await AskNodeAsync(world, problems);
         return new Score(receipts + edits, string.Create(CultureInfo.InvariantCulture,
             $"{world.Receipts.Count} genuine receipts; {receipts - same} changed ones, "
-            + $"{same} that say the same by RFC 8785 and are accepted; {edits} changes of log and receipts in the database; {node}"),
+            + $"{same} that say the same by RFC 8785 and are accepted; "
+            + $"{edits} changes of log and receipts in the database; {node}"),
             problems);
     }
 
