@@ -1,0 +1,85 @@
+using System.Diagnostics;
+
+namespace Reeve.Mutation;
+
+/// <summary>Tests the tests of one module: each mutant that compiles should make one of them fail.</summary>
+internal sealed class ModuleRun(string root, Module module, bool again)
+{
+    private const int Jobs = 2;
+
+    private readonly string _survivors = Path.Combine(root, "artifacts/mutation", module.Name + ".survivors");
+
+    internal async Task<bool> RunAsync()
+    {
+        var started = Stopwatch.GetTimestamp();
+        var equivalents = Equivalents.Read();
+        var tree = new MutantTree(root, equivalents);
+        var mutants = tree.Build(module);
+        if (Equivalents.Stale(equivalents, module, mutants) is { Count: > 0 } stale)
+        {
+            throw new InvalidOperationException("No mutant any more: " + string.Join(Environment.NewLine, stale));
+        }
+
+        var counted = mutants.Where(static mutant =>
+            mutant.Verdict == Verdict.None && mutant.Equivalent is null).ToList();
+        if (again)
+        {
+            var before = await File.ReadAllLinesAsync(_survivors);
+            counted = [.. counted.Where(mutant => before.Contains(Key(mutant)))];
+        }
+
+        await JudgeAsync(new TestRunner(tree.TestAssembly), counted);
+        return await ReportAsync(mutants, counted, Stopwatch.GetElapsedTime(started));
+    }
+
+    private async Task JudgeAsync(TestRunner runner, List<Mutant> counted)
+    {
+        var traces = new Dictionary<string, (HashSet<int> Seen, TimeSpan Duration)>(StringComparer.Ordinal);
+        foreach (var name in module.Classes)
+        {
+            traces[name] = await runner.TraceAsync(name);
+        }
+
+        var done = 0;
+        await Parallel.ForEachAsync(counted, new ParallelOptions { MaxDegreeOfParallelism = Jobs }, async (mutant, _) =>
+        {
+            var by = traces.Where(trace => trace.Value.Seen.Contains(mutant.Number)).ToList();
+            var usual = by.Aggregate(TimeSpan.Zero, static (sum, trace) => sum + trace.Value.Duration);
+            mutant.Verdict = by.Count == 0
+                ? Verdict.NotReached
+                : await runner.RunAsync(by.Select(static trace => trace.Key), mutant.Number,
+                    (usual * 3) + TimeSpan.FromSeconds(15)) switch
+                {
+                    TestRunner.Outcome.Failed => Verdict.Killed,
+                    TestRunner.Outcome.TimedOut => Verdict.TimedOut,
+                    _ => Verdict.Survived,
+                };
+            if (Interlocked.Increment(ref done) % 25 == 0)
+            {
+                await Console.Error.WriteLineAsync($"{module.Name}: {done} of {counted.Count}");
+            }
+        });
+    }
+
+    private async Task<bool> ReportAsync(List<Mutant> all, List<Mutant> counted, TimeSpan duration)
+    {
+        var alive = counted.Where(static mutant => mutant.Verdict is Verdict.Survived or Verdict.NotReached).ToList();
+        await File.WriteAllLinesAsync(_survivors, alive.Select(Key));
+        foreach (var mutant in alive)
+        {
+            Console.WriteLine($"  {(mutant.Verdict == Verdict.Survived ? "survived" : "not reached")}  {mutant}");
+        }
+
+        int Of(Verdict verdict) => counted.Count(mutant => mutant.Verdict == verdict);
+        var score = counted.Count == 0 ? 100 : 100.0 * (counted.Count - alive.Count) / counted.Count;
+        Console.WriteLine($"{module.Name}: {counted.Count} mutants, {Of(Verdict.Killed)} killed, "
+            + $"{Of(Verdict.TimedOut)} timed out, {Of(Verdict.Survived)} survived, "
+            + $"{Of(Verdict.NotReached)} not reached; score {score:0.0} %; "
+            + $"{all.Count(static mutant => mutant.Equivalent is not null)} equivalent, "
+            + $"{all.Count(static mutant => mutant.Verdict == Verdict.DoesNotCompile)} do not compile; "
+            + $"{duration.TotalMinutes:0.0} minutes");
+        return again || score >= 80;
+    }
+
+    private static string Key(Mutant mutant) => $"{mutant.File} | {mutant.Before} => {mutant.After}";
+}
