@@ -44,6 +44,10 @@ internal static class Changes
             inner is not LambdaExpressionSyntax)
         .Any(static inner => inner is SingleVariableDesignationSyntax);
 
+    /// <summary>What follows an exit may need a variable that is only there when the condition does not hold.</summary>
+    internal static bool IsLeavable(BlockSyntax block) => block.Parent is IfStatementSyntax { Condition: var condition }
+        && !(Declares(condition) && condition.ToString().Contains("is not", StringComparison.Ordinal));
+
     /// <summary>A line of the log, or a place where a fault can be put; neither does anything by itself.</summary>
     internal static bool IsForPeople(StatementSyntax node) =>
         node.ToString() is ['L', 'o', 'g', >= 'A' and <= 'Z', ..]
@@ -102,6 +106,10 @@ internal static class Changes
         "StringComparison.OrdinalIgnoreCase" => ["StringComparison.Ordinal"],
         _ => [],
     };
+
+    internal static bool IsConstantText(BinaryExpressionSyntax node) => IsText(node)
+        && node.DescendantNodes().All(static inner => inner is IdentifierNameSyntax
+            || inner.IsKind(SyntaxKind.StringLiteralExpression) || inner.IsKind(SyntaxKind.AddExpression));
 
     // A sum of strings.
     private static bool IsText(BinaryExpressionSyntax node) => node.IsKind(SyntaxKind.AddExpression)

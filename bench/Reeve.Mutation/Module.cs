@@ -11,6 +11,7 @@ internal sealed record Module(string Name, string[] Files, string[] Classes)
                 "Credits/CreditLedger.cs", "Credits/LedgerStore.cs", "Credits/UsageStore.cs",
             ],
             [
+                "Credits.BillTests", "Credits.CreditLedgerTests", "Credits.CreditEndpointsTests",
                 "Matrix.LedgerPropertyTests", "Runs.RunTests", "Runs.RunControlTests",
                 "Accounts.AccountEndpointsTests",
             ]),

@@ -28,7 +28,8 @@ internal sealed class ModuleRun(string root, Module module, bool again)
             counted = [.. counted.Where(mutant => before.Contains(Key(mutant)))];
         }
 
-        await JudgeAsync(new TestRunner(tree.TestAssembly), counted);
+        using var runner = new TestRunner(tree.TestAssembly);
+        await JudgeAsync(runner, counted);
         return await ReportAsync(mutants, counted, Stopwatch.GetElapsedTime(started));
     }
 
@@ -48,7 +49,7 @@ internal sealed class ModuleRun(string root, Module module, bool again)
             mutant.Verdict = by.Count == 0
                 ? Verdict.NotReached
                 : await runner.RunAsync(by.Select(static trace => trace.Key), mutant.Number,
-                    (usual * 3) + TimeSpan.FromSeconds(15)) switch
+                    (usual * 2) + TimeSpan.FromSeconds(10)) switch
                 {
                     TestRunner.Outcome.Failed => Verdict.Killed,
                     TestRunner.Outcome.TimedOut => Verdict.TimedOut,

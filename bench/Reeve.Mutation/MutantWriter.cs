@@ -41,6 +41,11 @@ internal sealed class MutantWriter(string file, int lastNumber, IReadOnlySet<int
 
     public override SyntaxNode? VisitBinaryExpression(BinaryExpressionSyntax node)
     {
+        if (Changes.IsConstantText(node))
+        {
+            return ChooseText(node);
+        }
+
         var visited = (BinaryExpressionSyntax)base.VisitBinaryExpression(node)!;
         if (node.Kind() is SyntaxKind.LogicalAndExpression or SyntaxKind.LogicalOrExpression)
         {
@@ -151,24 +156,45 @@ internal sealed class MutantWriter(string file, int lastNumber, IReadOnlySet<int
         {
             if (Next(node, change) is { } number)
             {
-                var both = ConditionalExpression(Is(number),
-                    Token(TriviaList(Space), SyntaxKind.QuestionToken, TriviaList(Space)),
-                    ParenthesizedExpression(ParseExpression(change)),
-                    Token(TriviaList(Space), SyntaxKind.ColonToken, TriviaList(Space)),
-                    ParenthesizedExpression(result.WithoutTrivia()));
-                result = Marked(number, node, both);
+                result = Marked(number, node, Either(number, change, result));
             }
         }
 
         return result;
     }
 
+    /// <summary>Each text stays a constant: statements are prepared once for each string object.</summary>
+    private ExpressionSyntax ChooseText(BinaryExpressionSyntax node)
+    {
+        ExpressionSyntax result = node;
+        foreach (var literal in node.DescendantNodes().OfType<LiteralExpressionSyntax>())
+        {
+            foreach (var change in Changes.OfLiteral(literal))
+            {
+                if (Next(literal, change) is { } number)
+                {
+                    var text = node.ReplaceNode(literal, ParseExpression(change).WithTriviaFrom(literal));
+                    result = Marked(number, node, Either(number, text.ToString(), result));
+                }
+            }
+        }
+
+        return result;
+    }
+
+    private static ConditionalExpressionSyntax Either(int number, string change, ExpressionSyntax otherwise) =>
+        ConditionalExpression(Is(number),
+            Token(TriviaList(Space), SyntaxKind.QuestionToken, TriviaList(Space)),
+            ParenthesizedExpression(ParseExpression(change)),
+            Token(TriviaList(Space), SyntaxKind.ColonToken, TriviaList(Space)),
+            ParenthesizedExpression(otherwise.WithoutTrivia()));
+
     private StatementSyntax Leave(StatementSyntax node, StatementSyntax visited)
     {
         // A return that ends a whole method cannot be left out, nor what may be the first value of a variable.
         if (Changes.Declares(node) || Changes.SetsVariable(node) || Changes.IsForPeople(node)
             || node.Parent is not BlockSyntax block
-            || (node is not ExpressionStatementSyntax && block.Parent is not IfStatementSyntax)
+            || (node is not ExpressionStatementSyntax && !Changes.IsLeavable(block))
             || Next(node, "nothing") is not { } number)
         {
             return visited;

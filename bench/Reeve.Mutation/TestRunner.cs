@@ -4,8 +4,11 @@ using System.Globalization;
 namespace Reeve.Mutation;
 
 /// <summary>Runs test classes of the mutated build in a process of their own.</summary>
-internal sealed class TestRunner(string assembly)
+internal sealed class TestRunner(string assembly) : IDisposable
 {
+    // What a killed process leaves behind goes with this folder.
+    private readonly string _temporary = Directory.CreateTempSubdirectory("reeve-mutation-").FullName;
+
     internal enum Outcome
     {
         Passed,
@@ -46,6 +49,7 @@ internal sealed class TestRunner(string assembly)
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        info.Environment["TMPDIR"] = _temporary;
         info.Environment[MutantTree.ActiveVariable] = $"{mutant}";
         if (report is not null)
         {
@@ -75,4 +79,6 @@ internal sealed class TestRunner(string assembly)
                 ? throw new InvalidOperationException("No test ran: " + string.Join(", ", classes))
                 : Outcome.Passed;
     }
+
+    public void Dispose() => Directory.Delete(_temporary, recursive: true);
 }

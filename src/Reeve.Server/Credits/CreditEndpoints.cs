@@ -115,7 +115,6 @@ internal static class CreditEndpoints
         }
 
         var account = AccountEndpoints.RequireReachable(database, context.Caller(), id);
-        AccountEndpoints.RequireOperator(context.Caller(), null);
         AccountEndpoints.RequireOperator(context.Caller(), null); // Nobody else makes money.
         var entry = await database.WriteAsync(session =>
             ledger.Adjust(session, account.AccountId, mode, decimal.ToInt64(amount * 1_000_000), note));
