@@ -23,7 +23,7 @@ internal sealed record Module(string Name, string[] Files, string[] Classes)
             ]),
         new("recovery",
             ["Runs/RunRecovery.cs"],
-            ["Runs.RunControlTests", "Runs.PoisonedRunTests", "Runs.RunStreamTests"]),
+            ["Runs.RecoveryTests", "Runs.RunControlTests", "Runs.PoisonedRunTests"]),
         new("keys",
             [
                 "Accounts/ApiKey.cs", "Accounts/ApiKeyDirectory.cs", "Accounts/ApiKeyGate.cs",
@@ -36,7 +36,7 @@ internal sealed record Module(string Name, string[] Files, string[] Classes)
         new("cursors",
             ["Apis/StreamCursor.cs", "Apis/RunStream.cs", "Http/Page.cs", "Conversations/MessageReader.cs"],
             [
-                "Runs.RunStreamTests", "Runs.RunControlTests", "Accounts.ApiKeyEndpointsTests",
+                "Http.PageTests", "Runs.RunStreamTests", "Accounts.ApiKeyEndpointsTests",
                 "Conversations.MessageReaderTests", "Conversations.ConversationEndpointsTests",
                 "Agents.AgentEndpointsTests",
             ]),

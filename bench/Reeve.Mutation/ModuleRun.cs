@@ -44,17 +44,14 @@ internal sealed class ModuleRun(string root, Module module, bool again)
         var done = 0;
         await Parallel.ForEachAsync(counted, new ParallelOptions { MaxDegreeOfParallelism = Jobs }, async (mutant, _) =>
         {
-            var by = traces.Where(trace => trace.Value.Seen.Contains(mutant.Number)).ToList();
-            var usual = by.Aggregate(TimeSpan.Zero, static (sum, trace) => sum + trace.Value.Duration);
-            mutant.Verdict = by.Count == 0
-                ? Verdict.NotReached
-                : await runner.RunAsync(by.Select(static trace => trace.Key), mutant.Number,
-                    (usual * 2) + TimeSpan.FromSeconds(10)) switch
-                {
-                    TestRunner.Outcome.Failed => Verdict.Killed,
-                    TestRunner.Outcome.TimedOut => Verdict.TimedOut,
-                    _ => Verdict.Survived,
-                };
+            mutant.Verdict = await JudgeAsync(runner, mutant, [.. traces
+                .Where(trace => trace.Value.Seen.Contains(mutant.Number)).OrderBy(static trace => trace.Value.Duration)
+                .Select(static trace => (trace.Key, trace.Value.Duration))]);
+            if (IsAlive(mutant))
+            {
+                Console.WriteLine($"  {(mutant.Verdict == Verdict.Survived ? "survived" : "not reached")}  {mutant}");
+            }
+
             if (Interlocked.Increment(ref done) % 25 == 0)
             {
                 await Console.Error.WriteLineAsync($"{module.Name}: {done} of {counted.Count}");
@@ -62,15 +59,32 @@ internal sealed class ModuleRun(string root, Module module, bool again)
         });
     }
 
-    private async Task<bool> ReportAsync(List<Mutant> all, List<Mutant> counted, TimeSpan duration)
+    /// <summary>The fastest class first, for most mutants fall at once.</summary>
+    private static async Task<Verdict> JudgeAsync(
+        TestRunner runner, Mutant mutant, List<(string Name, TimeSpan Duration)> classes)
     {
-        var alive = counted.Where(static mutant => mutant.Verdict is Verdict.Survived or Verdict.NotReached).ToList();
-        await File.WriteAllLinesAsync(_survivors, alive.Select(Key));
-        foreach (var mutant in alive)
+        foreach (var (name, usual) in classes)
         {
-            Console.WriteLine($"  {(mutant.Verdict == Verdict.Survived ? "survived" : "not reached")}  {mutant}");
+            switch (await runner.RunAsync([name], mutant.Number, (usual * 3) + TimeSpan.FromSeconds(10)))
+            {
+                case TestRunner.Outcome.Failed:
+                    return Verdict.Killed;
+                case TestRunner.Outcome.TimedOut:
+                    return Verdict.TimedOut;
+                default:
+                    break;
+            }
         }
 
+        return classes.Count == 0 ? Verdict.NotReached : Verdict.Survived;
+    }
+
+    private static bool IsAlive(Mutant mutant) => mutant.Verdict is Verdict.Survived or Verdict.NotReached;
+
+    private async Task<bool> ReportAsync(List<Mutant> all, List<Mutant> counted, TimeSpan duration)
+    {
+        var alive = counted.Where(IsAlive).ToList();
+        await File.WriteAllLinesAsync(_survivors, alive.Select(Key));
         int Of(Verdict verdict) => counted.Count(mutant => mutant.Verdict == verdict);
         var score = counted.Count == 0 ? 100 : 100.0 * (counted.Count - alive.Count) / counted.Count;
         Console.WriteLine($"{module.Name}: {counted.Count} mutants, {Of(Verdict.Killed)} killed, "

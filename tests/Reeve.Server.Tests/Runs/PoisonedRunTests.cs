@@ -27,6 +27,9 @@ public sealed class PoisonedRunTests
 
         Assert.Equal(500, answer.Status);
         Assert.Equal(OwnersMax, tool.Calls);
+        Assert.Equal("poisoned", server.Database.Read(session => session.Single(
+            "SELECT json_extract(payload, '$.cause') FROM run_events WHERE type = 'run.failed'",
+            static row => row.GetString(0))));
         await server.AssertSoundAsync();
     }
 

@@ -96,6 +96,44 @@ public sealed class RunStreamTests
         Assert.Equal((400, "invalid_request"), (answer.Status, answer.ErrorCode));
     }
 
+    [Theory]
+    [InlineData("9007199254740993")]
+    [InlineData("-1")]
+    [InlineData("+1")]
+    [InlineData(" 1 1")]
+    [InlineData("1.0")]
+    [InlineData("0x1")]
+    [InlineData("1", "2")]
+    public async Task LastEventId_ThatIsNone_IsRefused(params string[] values)
+    {
+        var model = new ScriptedChatClient().Reply("Hi.", Usage(1, 1));
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        var run = (await server.RunAsync(await server.NewAgentAsync())).Json.GetProperty("run_id").GetString();
+        var headers = string.Concat(values.Select(static value => $"Last-Event-ID: {value}\r\n"));
+
+        var answer = await server.SendRawAsync($"GET /v1/runs/{run}/events HTTP/1.1\r\nHost: localhost\r\n"
+            + $"Authorization: Bearer {TestServer.AdminKey}\r\n{headers}Connection: close\r\n\r\n");
+
+        Assert.StartsWith("HTTP/1.1 400 ", answer, StringComparison.Ordinal);
+        Assert.Contains("\"param\":\"Last-Event-ID\"", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task LastEventId_YieldsToStartingAfter()
+    {
+        var model = new ScriptedChatClient().Reply("Hi.", Usage(1, 1));
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        var run = (await server.RunAsync(await server.NewAgentAsync())).Json.GetProperty("run_id").GetString();
+
+        Task<TestAnswer> GetAsync(string query, string id) => server.Client.SendAsync(
+            "GET", $"/v1/runs/{run}/events{query}", null, ("Last-Event-ID", id));
+        Assert.StartsWith("id: 3\n", (await GetAsync("", "2")).Text, StringComparison.Ordinal);
+        Assert.StartsWith("id: 1\n", (await GetAsync("", "0")).Text, StringComparison.Ordinal);
+        Assert.StartsWith("id: 2\n", (await GetAsync("?starting_after=1", "2")).Text, StringComparison.Ordinal);
+        Assert.StartsWith("id: 1\n", (await GetAsync("?starting_after=0", "x")).Text, StringComparison.Ordinal);
+        Assert.Equal(204, (await GetAsync("", "9007199254740992")).Status);
+    }
+
     [Fact]
     public async Task Cursor_AtOrBeyondTheEndOfAnEndedRun_Answers204()
     {
