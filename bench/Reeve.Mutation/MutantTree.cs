@@ -61,7 +61,8 @@ internal sealed partial class MutantTree(string root, IReadOnlyDictionary<string
     private readonly string _copy = Path.Combine(root, "artifacts/mutation/tree");
     private readonly HashSet<int> _left = [];
 
-    internal string TestAssembly => Path.Combine(_copy, "artifacts/bin/Reeve.Server.Tests/release/Reeve.Server.Tests.dll");
+    internal string TestAssembly => Path.Combine(
+        _copy, "artifacts/bin/Reeve.Server.Tests/release/Reeve.Server.Tests.dll");
 
     /// <summary>Writes and builds the mutants of a module; those that do not compile are marked and left out.</summary>
     internal List<Mutant> Build(Module module)

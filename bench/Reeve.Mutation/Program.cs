@@ -11,7 +11,8 @@ const string Usage = """
 var modules = Module.All.Where(module => args.Length == 0 || module.Name == args[0]).ToList();
 if (modules.Count == 0 || args.Length > 2 || (args.Length == 2 && args[1] != "--again"))
 {
-    await Console.Error.WriteLineAsync($"{Usage}\nModules: {string.Join(' ', Module.All.Select(static module => module.Name))}");
+    var names = string.Join(' ', Module.All.Select(static module => module.Name));
+    await Console.Error.WriteLineAsync($"{Usage}\nModules: {names}");
     return 2;
 }
 

@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace Reeve.Mutation;
 
-/// <summary>Changes of the SQL inside a string: a bound off by one, a condition that is weaker, the other sign.</summary>
+/// <summary>
+/// Changes of the SQL inside a string: a bound off by one, a condition that is weaker, the other sign.
+/// </summary>
 internal static partial class SqlChanges
 {
     private static readonly Dictionary<string, string> Swaps = new(StringComparer.Ordinal)
