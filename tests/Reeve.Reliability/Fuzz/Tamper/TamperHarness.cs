@@ -97,8 +97,10 @@ internal static class TamperHarness
         }
     }
 
-    private static IReadOnlyList<Violation> Check(DbSession session, ReceiptVerifier signatures) =>
-        new Verifier(signatures).Check(session);
+    /// <summary>All but that the triggers are gone, which is found of itself and would hide the rest.</summary>
+    private static List<Violation> Check(DbSession session, ReceiptVerifier signatures) =>
+        [.. new Verifier(signatures).Check(session)
+            .Where(static one => !one.Subject.StartsWith("trigger ", StringComparison.Ordinal))];
 
     private static async Task<string> AskNodeAsync(TamperWorld world, List<string> problems)
     {
