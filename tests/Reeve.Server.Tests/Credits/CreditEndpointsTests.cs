@@ -41,6 +41,7 @@ public sealed class CreditEndpointsTests
 
     [Theory]
     [InlineData("ann", "ann")]
+    [InlineData("=", "'=")]
     [InlineData("+ann", "'+ann")]
     [InlineData("-ann", "'-ann")]
     [InlineData("@ann", "'@ann")]
@@ -58,6 +59,19 @@ public sealed class CreditEndpointsTests
         var csv = await server.Client.GetAsync("/v1/usage?group_by=user&format=csv");
 
         Assert.StartsWith(field + ",1,1,", csv.Text.Split("\r\n")[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task UsageCsv_OfNobody_HasAnEmptyField()
+    {
+        await using var server = await StartAsync();
+        await server.RunAsync(await server.NewAgentAsync());
+
+        var csv = await server.Client.GetAsync("/v1/usage?group_by=user&format=csv");
+        var json = await server.Client.GetAsync("/v1/usage?group_by=user&format=json");
+
+        Assert.StartsWith(",1,1,", csv.Text.Split("\r\n")[1], StringComparison.Ordinal);
+        Assert.Equal("", json.Json.GetProperty("data")[0].GetProperty("key").GetString());
     }
 
     [Fact]
@@ -156,12 +170,20 @@ public sealed class CreditEndpointsTests
         var tooMuch = await server.Client.PostAsync(path, """{"amount_usd":-12.500001}""");
         var taken = await server.Client.PostAsync(path, """{"amount_usd":-12.5}""");
         var test = await server.Client.PostAsync(path, """{"amount_usd":1,"mode":"test"}""");
+        var live = await server.Client.PostAsync(path, """{"amount_usd":1,"mode":"live","note":""}""");
+        var longest = await server.Client.PostAsync(path, Noted(200));
+        var tooLong = await server.Client.PostAsync(path, Noted(201));
+        var query = await server.Client.PostAsync(path + "?mode=test", Noted(1));
 
         Assert.Equal((201, "topup", 2.5m, 12.5m, "live", "Thanks"), Shown(added));
         Assert.Equal((409, "conflict", "amount_usd"), (tooMuch.Status, tooMuch.ErrorCode, tooMuch.ErrorParam));
         Assert.Equal((201, "adjustment", -12.5m, 0m, "live", null), Shown(taken));
         Assert.Equal((201, "topup", 1m, 11m, "test", null), Shown(test));
-        Assert.Equal(added.Text, (await server.LedgerAsync("limit=3"))[2].GetRawText());
+        Assert.Equal((201, "topup", 1m, 1m, "live", ""), Shown(live));
+        Assert.Equal(201, longest.Status);
+        Assert.Equal((400, "note"), (tooLong.Status, tooLong.ErrorParam));
+        Assert.Equal((400, "mode"), (query.Status, query.ErrorParam));
+        Assert.Equal(added.Text, (await server.LedgerAsync("limit=5"))[4].GetRawText());
         await server.AssertSoundAsync();
     }
 
@@ -216,6 +238,8 @@ public sealed class CreditEndpointsTests
         Assert.Equal(403, (await runner.GetAsync("/v1/usage")).Status);
         Assert.Equal(403, (await runner.GetAsync("/v1/ledger")).Status);
     }
+
+    private static string Noted(int length) => $$"""{"amount_usd":1,"note":"{{new string('n', length)}}"}""";
 
     private static async Task<TestServer> StartAsync()
     {
