@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Reeve.Mutation;
 
@@ -82,13 +83,16 @@ internal sealed partial class MutantTree(string root, IReadOnlyDictionary<string
                 return mutants;
             }
 
-            foreach (var (file, line, column, message) in errors)
+            var leftBefore = _left.Count;
+            foreach (var (file, line, column, _) in errors)
             {
-                if (!texts.TryGetValue(file, out var tree) || FindAt(tree, line, column) is not { } number
-                    || !_left.Add(number) && errors.Count == 1)
-                {
-                    throw new InvalidOperationException($"{file}({line},{column}) does not compile: {message}");
-                }
+                _left.UnionWith(texts.TryGetValue(file, out var tree) ? FindAt(tree, line, column) : []);
+            }
+
+            if (_left.Count == leftBefore)
+            {
+                throw new InvalidOperationException("These do not compile, and no mutant is to blame:\n"
+                    + string.Join('\n', errors));
             }
         }
     }
@@ -160,15 +164,19 @@ internal sealed partial class MutantTree(string root, IReadOnlyDictionary<string
             : throw new InvalidOperationException($"The build failed:\n{output}");
     }
 
-    private static int? FindAt(SyntaxNode text, int line, int column)
+    /// <summary>The mutant at a place, or all those of the statement or member there.</summary>
+    private static List<int> FindAt(SyntaxNode text, int line, int column)
     {
         var position = text.GetText().Lines[line - 1].Start + column - 1;
-        return text.GetAnnotatedNodes(MutantWriter.Mark)
+        var around = text.GetAnnotatedNodes(MutantWriter.Mark)
             .Where(node => node.FullSpan.Contains(position))
             .OrderBy(static node => node.FullSpan.Length)
-            .Select(static node => (int?)int.Parse(
-                node.GetAnnotations(MutantWriter.Mark).Single().Data!, CultureInfo.InvariantCulture))
-            .FirstOrDefault();
+            .Take(1).ToList();
+        var at = text.FindToken(position).Parent!.AncestorsAndSelf()
+            .First(static node => node is StatementSyntax or MemberDeclarationSyntax);
+        var blamed = around.Count > 0 ? around : at.GetAnnotatedNodes(MutantWriter.Mark);
+        return [.. blamed.Select(static node => int.Parse(
+            node.GetAnnotations(MutantWriter.Mark).Single().Data!, CultureInfo.InvariantCulture))];
     }
 
     [GeneratedRegex(@"^(.+?)\((\d+),(\d+)\): error (CS\d+: .+?)(?: \[|$)", RegexOptions.Multiline)]

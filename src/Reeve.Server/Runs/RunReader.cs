@@ -92,8 +92,9 @@ internal sealed class RunFeed(RunLog log, TenantContext tenant, string runId, Li
     internal IReadOnlyList<RunEvent> Next()
     {
         var events = new List<RunEvent>();
-        if (live is null || !live.TryRead(_seq, events))
+        if (live is null || !live.TryRead(_seq, events) || (events.Count == 0 && MustEnd && !IsEnded))
         {
+            // Not in memory, or an end that is durable and whose news is on its way.
             events = log.Read(tenant, runId, _seq, _hash);
         }
 
