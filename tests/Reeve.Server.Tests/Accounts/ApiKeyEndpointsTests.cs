@@ -33,6 +33,28 @@ public sealed class ApiKeyEndpointsTests
         Assert.False(FolderContains(server.Folder, key[10..^6]));
     }
 
+    [Fact]
+    public async Task Limits_OfOneKey_LeaveTheOtherKeysAsTheyAre()
+    {
+        await using var server = await TestServer.StartAsync();
+        var one = await server.Client.PostAsync(
+            Path, """{"name":"one","scopes":["chat"],"limits":{"requestsPerMinute":5}}""");
+        var two = await server.Client.PostAsync(
+            Path, """{"name":"two","scopes":["chat"],"limits":{"requestsPerMinute":6}}""");
+
+        var changed = await server.Client.PatchAsync(
+            $"{Path}/{one.Json.GetProperty("id").GetString()}/limits", """{"requestsPerMinute":7}""");
+
+        Assert.Equal(200, changed.Status);
+        var limits = (await server.Client.GetAsync(Path)).Json.GetProperty("data").EnumerateArray().ToDictionary(
+            static key => key.GetProperty("id").GetString()!,
+            static key => key.GetProperty("limits").GetProperty("requestsPerMinute").GetRawText());
+        Assert.Equal("7", limits[one.Json.GetProperty("id").GetString()!]);
+        Assert.Equal("6", limits[two.Json.GetProperty("id").GetString()!]);
+        Assert.Equal(3, limits.Count);
+        Assert.Equal(2, limits.Values.Count(static value => value is "7" or "6")); // The first key keeps its own.
+    }
+
     [Theory]
     [InlineData("""{"scopes":["chat"]}""", "name")]
     [InlineData("""{"name":null,"scopes":["chat"]}""", "name")]
