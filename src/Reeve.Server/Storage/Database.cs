@@ -24,7 +24,6 @@ internal sealed partial class Database : IDisposable
 
     private static readonly TimeSpan SlowCommit = TimeSpan.FromSeconds(1);
 
-
     private readonly string _connectionString;
     private readonly string _walPath;
     private readonly DbSession _writer;

@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.RegularExpressions;
+using Reeve.Reliability.Load;
 
 namespace Reeve.Reliability.Abuse;
 
@@ -14,44 +14,20 @@ internal sealed partial class GullibleServer : IDisposable
 {
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(5);
 
-    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+    private readonly LoopbackListener _listener;
     private readonly bool _readsBodies;
-    private readonly CancellationTokenSource _stop = new();
 
     /// <param name="readsBodies">False: what is a body to others is a request to it.</param>
     internal GullibleServer(bool readsBodies = true)
     {
         _readsBodies = readsBodies;
-        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        _listener.Listen(1024);
-        _ = AcceptAsync();
+        _listener = new LoopbackListener(1024, ServeAsync);
     }
 
     internal Uri Url => new(string.Create(
-        CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndPoint!).Port}/"));
+        CultureInfo.InvariantCulture, $"http://127.0.0.1:{_listener.Port}/"));
 
-    public void Dispose()
-    {
-        _stop.Cancel();
-        _listener.Dispose();
-        _stop.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        var stop = _stop.Token;
-        try
-        {
-            while (true)
-            {
-                _ = ServeAsync(await _listener.AcceptAsync(stop), stop);
-            }
-        }
-        catch (Exception error) when (error is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            // The end of this server.
-        }
-    }
+    public void Dispose() => _listener.Dispose();
 
     private async Task ServeAsync(Socket socket, CancellationToken stop)
     {

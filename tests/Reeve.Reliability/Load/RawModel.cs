@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
@@ -32,8 +31,7 @@ internal sealed class RawModel : IDisposable
     private static readonly byte[] StreamHead =
         "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"u8.ToArray();
 
-    private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-    private readonly CancellationTokenSource _stop = new();
+    private readonly LoopbackListener _listener;
     private readonly TimeSpan _latency;
     private readonly TimeSpan _pace;
     private long _calls;
@@ -43,22 +41,15 @@ internal sealed class RawModel : IDisposable
     internal RawModel(TimeSpan latency, TimeSpan pace = default)
     {
         (_latency, _pace) = (latency, pace);
-        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        _listener.Listen(4096);
-        _ = AcceptAsync();
+        _listener = new LoopbackListener(4096, ServeAsync);
     }
 
     internal long Calls => Interlocked.Read(ref _calls);
 
     internal string Url => string.Create(
-        CultureInfo.InvariantCulture, $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndPoint!).Port}/v1");
+        CultureInfo.InvariantCulture, $"http://127.0.0.1:{_listener.Port}/v1");
 
-    public void Dispose()
-    {
-        _stop.Cancel();
-        _listener.Dispose();
-        _stop.Dispose();
-    }
+    public void Dispose() => _listener.Dispose();
 
     private static byte[] Answer(string type, string body) => Encoding.UTF8.GetBytes(
         $"HTTP/1.1 200 OK\r\nContent-Type: {type}\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}");
@@ -68,22 +59,6 @@ internal sealed class RawModel : IDisposable
         + "\n\n");
 
     private static byte[] Chunk(string text) => Encoding.UTF8.GetBytes($"{text.Length:x}\r\n{text}\r\n");
-
-    private async Task AcceptAsync()
-    {
-        var stop = _stop.Token;
-        try
-        {
-            while (true)
-            {
-                _ = ServeAsync(await _listener.AcceptAsync(stop), stop);
-            }
-        }
-        catch (Exception error) when (error is OperationCanceledException or SocketException or ObjectDisposedException)
-        {
-            // The end of this provider.
-        }
-    }
 
     private async Task ServeAsync(Socket socket, CancellationToken stop)
     {
