@@ -102,6 +102,7 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
     }
 
     /// <summary>Committed events after the one of that number and hash, at most a page.</summary>
+    /// <exception cref="ApiException">404: they were erased since the run was found.</exception>
     /// <exception cref="StorageException">They are not the ones that were written.</exception>
     internal List<RunEvent> Read(TenantContext tenant, string runId, long seq, byte[] hash)
     {
@@ -109,7 +110,7 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
         {
             var events = database.Read(session => Read(session, tenant, runId, seq, RunEventCodec.ReadSound));
             RunEventCodec.RequireChain(runId, events, hash);
-            return events;
+            return events.Exists(static entry => entry.Payload.Length == 0) ? throw Emptied(tenant, runId) : events;
         }
         catch (Exception error) when (error is InvalidDataException or JsonException or ArgumentException
             or InvalidCastException or InvalidOperationException and not ObjectDisposedException)
@@ -117,6 +118,11 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
             throw Damaged(runId, error);
         }
     }
+
+    private Exception Emptied(TenantContext tenant, string runId) =>
+        database.Read(session => RunStore.Find(session, tenant, runId)) is null
+            ? ApiException.NotFound("run")
+            : Damaged(runId);
 
     internal static StorageException Damaged(string runId, Exception? cause = null) => new(
         StorageFault.Damaged, $"The log of {runId} is damaged; `reeve verify` says more.", cause);

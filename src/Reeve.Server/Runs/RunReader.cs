@@ -32,10 +32,21 @@ internal sealed class RunReader(Database database, RunLog log, CreditOptions cre
 
     internal Page<RunView> List(TenantContext tenant, RunFilter filter)
     {
-        var rows = database.Read(session => RunStore.List(session, tenant, filter with { Limit = filter.Limit + 1 }));
-        return Page<RunView>.Of(
-            [.. rows.Select(row => row.Ended ?? RunView.Of(Fold(row.Run), row.Run.Head))],
-            filter.Limit, view => view.RunId);
+        while (true)
+        {
+            var rows = database.Read(
+                session => RunStore.List(session, tenant, filter with { Limit = filter.Limit + 1 }));
+            try
+            {
+                return Page<RunView>.Of(
+                    [.. rows.Select(row => row.Ended ?? RunView.Of(Fold(row.Run), row.Run.Head))],
+                    filter.Limit, view => view.RunId);
+            }
+            catch (ApiException error) when (error.Code == ApiErrorCodes.NotFound)
+            {
+                // One was erased meanwhile; the next look does not find it.
+            }
+        }
     }
 
     /// <summary>The tool calls of a run with their results.</summary>
@@ -88,6 +99,7 @@ internal sealed class RunFeed(RunLog log, TenantContext tenant, string runId, Li
     internal bool IsEnded { get; private set; }
 
     /// <summary>The committed events after the last ones given; empty when there are none yet.</summary>
+    /// <exception cref="ApiException">404: its content was erased since it was found.</exception>
     /// <exception cref="StorageException">The log is damaged, or lacks its end, which would never come.</exception>
     internal IReadOnlyList<RunEvent> Next()
     {
