@@ -84,7 +84,9 @@ internal sealed partial class RunHost(
         }
 
         failpoints.Hit(Failpoints.CancelRequested);
-        await run.Turn.WaitAsync(cancellationToken);
+
+        // Held for a moment only; and a wait that can be broken off would go on on a thread of the pool.
+        await run.Turn.WaitAsync(CancellationToken.None);
         try
         {
             run.RequestCancel();
