@@ -13,6 +13,7 @@ internal sealed class KillClients(
     ServerSlot slot, KillJournal journal, Turnstile turnstile, ulong seed, TimeSpan rest) : IDisposable
 {
     private const int DocumentsMax = 40;
+    private const int FrameBytesMax = 1 << 20;
     private const int CancelMillisecondsMax = 80;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(8);
     private static readonly string[] OnBusy = ["reject", "queue", "interrupt", "queue"];
@@ -221,7 +222,7 @@ internal sealed class KillClients(
                     break;
                 }
 
-                bytesMax = bytesMax < long.MaxValue ? bytesMax * 2 : bytesMax; // It fell short of the first frame.
+                bytesMax = bytesMax < FrameBytesMax ? bytesMax * 2 : long.MaxValue; // It fell short of the first frame.
                 await PauseAsync();
             }
         }
