@@ -8,6 +8,8 @@ var root = new RootCommand("Reeve: a self-hosted server that runs AI agents.")
     DoctorCommand.Make(),
     BackupCommand.Make(),
     RestoreCommand.Make(),
+    ReceiptsCommand.Make(),
+    AuditCommand.Make(),
 };
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration
 {

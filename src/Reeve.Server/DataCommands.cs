@@ -1,5 +1,5 @@
 using Microsoft.Data.Sqlite;
-using Reeve.Server.Receipts;
+using Reeve.Server.Receipts.Checkpoints;
 using Reeve.Server.Runs;
 using Reeve.Server.Storage;
 
@@ -10,17 +10,18 @@ internal static class DataCommands
 {
     private const int ShownMax = 100;
 
-    /// <summary>Checks the invariants on one snapshot; 0: none is broken, 1: some are, each in a line.</summary>
-    internal static async Task<int> VerifyAsync(string dataFolder, TextWriter output)
+    /// <summary>
+    /// Checks the invariants on one snapshot; 0: none is broken, 1: some are, each in a line. What a file of checkpoints
+    /// has, a line each, must be in the data.
+    /// </summary>
+    internal static async Task<int> VerifyAsync(string dataFolder, TextWriter output, string? checkpointsFile = null)
     {
-        var path = DataFolder.DatabaseIn(dataFolder);
-        if (!File.Exists(path))
-        {
-            throw new StartException($"There is no database in {dataFolder}; name the data folder with --data.");
-        }
-
-        using var signer = FindSigner(dataFolder, path);
-        var verifier = new Verifier(signer is null ? null : new ReceiptVerifier(signer.PublicKey));
+        var path = FindDatabase(dataFolder);
+        var held = checkpointsFile is null
+            ? []
+            : (await File.ReadAllLinesAsync(checkpointsFile)).Where(static line => line.Length > 0).ToList();
+        var master = FindMaster(dataFolder, path);
+        var verifier = new Verifier(master, held);
         IReadOnlyList<Violation> violations;
         try
         {
@@ -43,7 +44,7 @@ internal static class DataCommands
         var (runs, events, entries) = verifier.Counts;
         await output.WriteLineAsync(
             $"{violations.Count} violations in {runs} runs, {events} events and {entries} ledger entries");
-        if (signer is null)
+        if (master is null)
         {
             await output.WriteLineAsync(
                 "The signatures of receipts were not checked: the master key of this data is not here.");
@@ -52,14 +53,42 @@ internal static class DataCommands
         return violations.Count == 0 ? 0 : 1;
     }
 
+    /// <summary>Writes the signed checkpoints of the audit, a line each, for somebody to keep elsewhere.</summary>
+    internal static async Task<int> WriteCheckpointsAsync(string dataFolder, string? accountId, TextWriter output)
+    {
+        var path = FindDatabase(dataFolder);
+        try
+        {
+            foreach (var (_, _, document) in Database.ReadOnce(path, session => CheckpointStore.List(session, accountId)))
+            {
+                await output.WriteLineAsync(document);
+            }
+
+            return 0;
+        }
+        catch (SqliteException error)
+        {
+            throw new StartException($"The database {path} cannot be read: {error.Message}.", error);
+        }
+    }
+
+    /// <summary>The database of a data folder, which must be there.</summary>
+    internal static string FindDatabase(string dataFolder)
+    {
+        var path = DataFolder.DatabaseIn(dataFolder);
+        return File.Exists(path)
+            ? path
+            : throw new StartException($"There is no database in {dataFolder}; name the data folder with --data.");
+    }
+
     /// <summary>Null: the key that the data was made with is not here.</summary>
-    private static ReceiptSigner? FindSigner(string dataFolder, string path)
+    private static MasterKey? FindMaster(string dataFolder, string path)
     {
         try
         {
             var master = MasterKey.Load(
                 dataFolder, StartSecrets.FromEnvironment().MasterKey, dataExists: true);
-            return Database.ReadOnce(path, master.Matches) ? new ReceiptSigner(master.Derive("receipts")) : null;
+            return Database.ReadOnce(path, master.Matches) ? master : null;
         }
         catch (Exception error) when (error is StartException or SqliteException)
         {

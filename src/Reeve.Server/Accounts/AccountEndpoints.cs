@@ -71,7 +71,7 @@ internal static class AccountEndpoints
             body.RejectUnknown();
         }
 
-        var (account, balances, key) = await accounts.CreateAsync(name, plan, limits);
+        var (account, balances, key) = await accounts.CreateAsync(context.Caller().Tenant, name, plan, limits);
         await ApiJson.WriteAsync(context, StatusCodes.Status201Created,
             AccountRecord.Of(account, balances, options.Credits) with { Key = key }, AccountsJson.Wire.AccountRecord);
     }
@@ -151,7 +151,7 @@ internal static class AccountEndpoints
     /// </summary>
     private static TenantContext? Reach(Caller caller, string id) =>
         Id.TryParse(Id.Account, id, out var accountId) && (caller.Account.IsOperator || accountId == caller.Account.Id)
-            ? new TenantContext(accountId)
+            ? new TenantContext(accountId) { KeyId = caller.Key.Id }
             : null;
 
     /// <summary>An account that exists and that the caller may reach; 404 for every other.</summary>

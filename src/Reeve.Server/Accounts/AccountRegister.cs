@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -26,10 +27,10 @@ internal sealed class AccountRegister(
 
     /// <summary>Makes an account with its first key, which has the scope admin.</summary>
     internal Task<(Account Account, AccountBalances Balances, string Key)> CreateAsync(
-        string name, string plan, UsageLimits limits) => database.WriteAsync(session =>
+        TenantContext maker, string name, string plan, UsageLimits limits) => database.WriteAsync(session =>
     {
-        var account = Insert(session, name, plan, limits, isOperator: false);
-        var tenant = new TenantContext(account.Id);
+        var account = Insert(session, name, plan, limits, maker.KeyId);
+        var tenant = maker with { AccountId = account.Id };
         var wanted = new NewApiKey("first key", [ApiKeyScopes.Admin]);
         var (_, text) = keys.Create(session, tenant, wanted, ApiKeyText.Make(wanted.Kind));
         return (account, AccountStore.Balances(session, tenant), text);
@@ -54,6 +55,7 @@ internal sealed class AccountRegister(
             }
 
             AccountStore.Update(session, account);
+            AuditLog.Append(session, tenant, AuditTypes.AccountChanged, account.Id, time.GetUtcNow(), Facts(account));
             return (account, AccountStore.Balances(session, tenant));
         });
         directory.Changed();
@@ -68,13 +70,13 @@ internal sealed class AccountRegister(
     internal (Account Account, string? GeneratedKey) EnsureOperator(DbSession session, string? presetKey)
     {
         var account = AccountStore.FindOperator(session)
-            ?? Insert(session, "Default", AccountPlans.Enterprise, UsageLimits.None, isOperator: true);
+            ?? Insert(session, "Default", AccountPlans.Enterprise, UsageLimits.None, makerKeyId: null);
         var tenant = new TenantContext(account.Id);
         var text = presetKey ?? ApiKeyText.Make(ApiKeyKinds.MeshLive);
         if (keys.FindByText(session, text) is not { } known)
         {
             ApiKeyStore.LiveAdminIds(session, tenant, time.GetUtcNow())
-                .ForEach(id => ApiKeyStore.Revoke(session, tenant, id, time.GetUtcNow()));
+                .ForEach(id => keys.Revoke(session, tenant, id));
             var wanted = new NewApiKey("admin key", [ApiKeyScopes.Admin]) { Kind = ApiKeyText.KindOf(text)! };
             keys.Create(session, tenant, wanted, text);
         }
@@ -86,8 +88,10 @@ internal sealed class AccountRegister(
         return (account, presetKey is null ? text : null);
     }
 
-    private Account Insert(DbSession session, string name, string plan, UsageLimits limits, bool isOperator)
+    /// <summary>The first account is the operator's: no key makes it.</summary>
+    private Account Insert(DbSession session, string name, string plan, UsageLimits limits, string? makerKeyId)
     {
+        var isOperator = makerKeyId is null;
         var account = new Account
         {
             Id = ids.New(Id.Account),
@@ -100,7 +104,13 @@ internal sealed class AccountRegister(
             CreatedAt = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds()),
         };
         AccountStore.Insert(session, account);
+        AuditLog.Append(session, new TenantContext(account.Id) { KeyId = makerKeyId }, AuditTypes.AccountCreated,
+            account.Id, account.CreatedAt, Facts(account));
         grant(session, account.Id, isOperator);
         return account;
     }
+
+    private static string Facts(Account account) => AuditLog.Detail(
+        ("plan", account.Plan), ("status", account.Status),
+        ("limits", JsonSerializer.Serialize(account.Limits, AccountsJson.Wire.UsageLimits)));
 }

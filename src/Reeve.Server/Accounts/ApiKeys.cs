@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Text.Json;
+using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -53,6 +56,9 @@ internal sealed class ApiKeys(
             CreatedAt = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds()),
         };
         ApiKeyStore.Insert(session, tenant, key, hasher.Hash(text));
+        AuditLog.Append(session, tenant, AuditTypes.KeyCreated, key.Id, key.CreatedAt, AuditLog.Detail(
+            ("kind", key.Kind), ("scopes", string.Join(' ', key.Scopes)), ("limits", Text(key.Limits)),
+            ("expires_at", key.ExpiresAt?.ToString("O", CultureInfo.InvariantCulture))));
         return (key, text);
     }
 
@@ -76,6 +82,8 @@ internal sealed class ApiKeys(
             var changed = found with { Limits = change(found.Limits) };
             RefuseLooser(maker, changed.Limits);
             ApiKeyStore.SetLimits(session, tenant, id, changed.Limits);
+            AuditLog.Append(session, tenant, AuditTypes.KeyLimited, id, time.GetUtcNow(),
+                AuditLog.Detail(("limits", Text(changed.Limits))));
             return changed;
         });
         directory.Changed();
@@ -87,7 +95,7 @@ internal sealed class ApiKeys(
     {
         var found = await database.WriteAsync(session =>
         {
-            if (ApiKeyStore.Find(session, tenant, id) is null)
+            if (ApiKeyStore.Find(session, tenant, id) is not { } key)
             {
                 return false;
             }
@@ -98,7 +106,11 @@ internal sealed class ApiKeys(
                     "This is the last live key with the scope admin; make another one first.");
             }
 
-            ApiKeyStore.Revoke(session, tenant, id, time.GetUtcNow());
+            if (key.RevokedAt is null)
+            {
+                Revoke(session, tenant, id);
+            }
+
             return true;
         });
         if (found)
@@ -107,6 +119,13 @@ internal sealed class ApiKeys(
         }
 
         return found;
+    }
+
+    /// <summary>Revokes a live key, inside a transaction.</summary>
+    internal void Revoke(DbSession session, TenantContext tenant, string id)
+    {
+        ApiKeyStore.Revoke(session, tenant, id, time.GetUtcNow());
+        AuditLog.Append(session, tenant, AuditTypes.KeyRevoked, id, time.GetUtcNow());
     }
 
     /// <summary>A key that is limited itself cannot make or leave a key that is limited less; an admin's can.</summary>
@@ -123,6 +142,9 @@ internal sealed class ApiKeys(
                 "A key cannot give looser limits than its own; a key with the scope admin can.", "limits");
         }
     }
+
+    private static string Text(UsageLimits limits) =>
+        JsonSerializer.Serialize(limits, AccountsJson.Wire.UsageLimits);
 
     private static bool IsLooser(decimal? wanted, decimal? own) => own is { } bound && !(wanted <= bound);
 

@@ -6,7 +6,7 @@ namespace Reeve.Server.Accounts;
 /// <summary>Who makes a request: the account and the key, as they were when the request came in.</summary>
 internal sealed record Caller(Account Account, ApiKey Key)
 {
-    internal TenantContext Tenant => new(Account.Id);
+    internal TenantContext Tenant => new(Account.Id) { KeyId = Key.Id };
 
     /// <summary><c>live</c> or <c>test</c>: which balance is spent.</summary>
     internal string Mode => Key.Kind == ApiKeyKinds.MeshTest ? "test" : "live";

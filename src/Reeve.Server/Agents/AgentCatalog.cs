@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -31,6 +32,8 @@ internal sealed class AgentCatalog(
                 CreatedAt = time.GetUtcNow(),
             };
             AgentStore.Insert(session, tenant, version);
+            AuditLog.Append(
+                session, tenant, AuditTypes.AgentCreated, id, version.CreatedAt, AgentStore.Facts(version));
             return store.Find(session, tenant, new AgentReference(id, null, null))!;
         });
     }
@@ -54,12 +57,15 @@ internal sealed class AgentCatalog(
                     $"The agent is at version {agent.Version.Number}, not {expected}.", "If-Match");
             }
 
-            AgentStore.Advance(session, tenant, agent.Version with
+            var version = agent.Version with
             {
                 Number = agent.Version.Number + 1,
                 Config = config with { Slug = FreeSlug(session, tenant, agent.Id, config) },
                 CreatedAt = time.GetUtcNow(),
-            });
+            };
+            AgentStore.Advance(session, tenant, version);
+            AuditLog.Append(session, tenant, AuditTypes.AgentChanged, agent.Id, version.CreatedAt,
+                AgentStore.Facts(version));
             return store.Find(session, tenant, new AgentReference(agent.Id, null, null))!;
         });
     }
@@ -116,6 +122,7 @@ internal sealed class AgentCatalog(
         {
             eraseDocuments(session, tenant, agentId);
             AgentStore.Delete(session, tenant, agentId);
+            AuditLog.Append(session, tenant, AuditTypes.AgentDeleted, agentId, time.GetUtcNow());
         }
 
         return step;

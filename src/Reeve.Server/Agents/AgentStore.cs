@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Data.Common;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Reeve.Server.Audit;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Agents;
@@ -120,6 +122,11 @@ internal sealed class AgentStore
             version.AgentId, tenant.AccountId, version.Config.Slug, version.Number, at);
         InsertVersion(session, tenant, version, at);
     }
+
+    /// <summary>What the audit says of a version: its number and the hash of its configuration.</summary>
+    internal static string Facts(AgentVersion version) => AuditLog.Detail(
+        ("version", version.Number.ToString(CultureInfo.InvariantCulture)),
+        ("config_sha256", Hash(AgentConfigJson.Serialize(version.Config))));
 
     internal static void Delete(DbSession session, TenantContext tenant, string agentId)
     {

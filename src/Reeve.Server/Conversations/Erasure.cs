@@ -1,4 +1,5 @@
 using Reeve.Server.Agents;
+using Reeve.Server.Audit;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Conversations;
@@ -80,6 +81,7 @@ internal static class Erasure
             conversationId, tenant.AccountId);
         session.Execute(
             "DELETE FROM conversations WHERE id = $1 AND account_id = $2", conversationId, tenant.AccountId);
+        AuditLog.Append(session, tenant, AuditTypes.ConversationDeleted, conversationId, at);
         return ErasureStep.Finished;
     }
 

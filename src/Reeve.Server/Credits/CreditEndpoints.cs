@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Reeve.Server.Accounts;
+using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -117,7 +118,12 @@ internal static class CreditEndpoints
         var account = AccountEndpoints.RequireReachable(database, context.Caller(), id);
         AccountEndpoints.RequireOperator(context.Caller(), null); // Nobody else makes money.
         var entry = await database.WriteAsync(session =>
-            ledger.Adjust(session, account.AccountId, mode, decimal.ToInt64(amount * 1_000_000), note));
+        {
+            var made = ledger.Adjust(session, account.AccountId, mode, decimal.ToInt64(amount * 1_000_000), note);
+            AuditLog.Append(session, account, AuditTypes.CreditsAdjusted, made.Id, made.CreatedAt, AuditLog.Detail(
+                ("mode", mode), ("amount_usd", amount.ToString(CultureInfo.InvariantCulture))));
+            return made;
+        });
         await ApiJson.WriteAsync(context, 201, LedgerEntryBody.Of(entry), CreditJson.Wire.LedgerEntryBody);
     }
 

@@ -29,7 +29,14 @@ internal static class ReceiptSchemas
             ("issued_at", Schema.Time()),
             ("key_id", Schema.Text(pattern: "^[0-9a-f]{16}$")),
             ("signature", Schema.Text(pattern: "^[A-Za-z0-9_-]{86}$")
-                .About("Ed25519 over the canonical JSON (RFC 8785) of the other members, base64url, no padding.")))));
+                .About("Ed25519 over the canonical JSON (RFC 8785) of the other members, base64url, no padding.")))),
+        ("ReceiptToVerify", Schema.Free().About("The receipt itself, or {\"receipt\":{...}}.")),
+        ("ReceiptVerdict", Schema.Record(
+            ("valid", Schema.Flag()),
+            ("key_id", Schema.Text().OrNull()),
+            ("reason", Schema.Word(
+                ReceiptVerdict.BadSignature, ReceiptVerdict.UnknownKey, ReceiptVerdict.Malformed).OrNull()),
+            ("known", Schema.Flag().About("It is a receipt of this account.")))));
 
     private static JsonObject Sha256() => Schema.Text(pattern: "^[0-9a-f]{64}$");
 }

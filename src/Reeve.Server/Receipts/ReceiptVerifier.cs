@@ -8,7 +8,7 @@ using Reeve.Server.Http;
 
 namespace Reeve.Server.Receipts;
 
-/// <summary>What a check of a receipt says; <c>Reason</c> is null when it is valid.</summary>
+/// <summary>What a check of a signed document says; <c>Reason</c> is null when it is valid.</summary>
 internal sealed record ReceiptVerdict(string? KeyId, string? Reason)
 {
     internal const string BadSignature = "bad_signature";
@@ -19,8 +19,9 @@ internal sealed record ReceiptVerdict(string? KeyId, string? Reason)
 }
 
 /// <summary>
-/// Checks receipts by the public keys alone (wire-mesh 6.2). The text is read strictly, since two readers of lax JSON
-/// need not see the same receipt: no member twice, no half surrogate pairs, one spelling of a signature.
+/// Checks receipts, and what else is signed as they are, by the public keys alone (wire-mesh 6.2). The text is read
+/// strictly, since two readers of lax JSON need not see the same receipt: no member twice, no half surrogate pairs, one
+/// spelling of a signature.
 /// </summary>
 internal sealed class ReceiptVerifier
 {
@@ -56,9 +57,15 @@ internal sealed class ReceiptVerifier
         }
     }
 
-    private ReceiptVerdict Verify(JsonElement receipt)
+    /// <summary>As for its text; a document that was signed for something else is no receipt.</summary>
+    internal ReceiptVerdict Verify(JsonElement receipt) => Id.TryParse(Id.Receipt, TextOrNull(receipt, "id"), out _)
+        ? VerifySignature(receipt)
+        : new ReceiptVerdict(TextOrNull(receipt, "key_id"), ReceiptVerdict.Malformed);
+
+    /// <summary>Checks the signature alone; what the document is, the caller sees to.</summary>
+    internal ReceiptVerdict VerifySignature(JsonElement document)
     {
-        if (Text(receipt, "key_id") is not { } keyId)
+        if (TextOrNull(document, "key_id") is not { } keyId)
         {
             return new ReceiptVerdict(null, ReceiptVerdict.Malformed);
         }
@@ -69,7 +76,7 @@ internal sealed class ReceiptVerifier
         }
 
         var signature = new byte[SignatureAlgorithm.Ed25519.SignatureSize];
-        if (!TryDecode(Text(receipt, "signature"), signature))
+        if (!TryDecode(TextOrNull(document, "signature"), signature))
         {
             return new ReceiptVerdict(keyId, ReceiptVerdict.Malformed);
         }
@@ -77,7 +84,7 @@ internal sealed class ReceiptVerifier
         try
         {
             var isGood = SignatureAlgorithm.Ed25519.Verify(
-                key, CanonicalJson.Serialize(receipt, "signature"), signature);
+                key, CanonicalJson.Serialize(document, "signature"), signature);
             return new ReceiptVerdict(keyId, isGood ? null : ReceiptVerdict.BadSignature);
         }
         catch (FormatException)
@@ -100,8 +107,16 @@ internal sealed class ReceiptVerifier
             && Ascii.Equals(written, text);
     }
 
-    private static string? Text(JsonElement receipt, string name) =>
-        receipt.TryGetProperty(name, out var member) && member.ValueKind == JsonValueKind.String
-            ? member.GetString()
-            : null;
+    // Half of a surrogate pair is no text; strict parsing has refused it where it could come from outside.
+    private static string? TextOrNull(JsonElement document, string name)
+    {
+        try
+        {
+            return document.Text(name);
+        }
+        catch (InvalidOperationException)
+        {
+            return null;
+        }
+    }
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Retrieval.Parsing;
 using Reeve.Server.Storage;
@@ -101,6 +102,8 @@ internal sealed class Documents(Database database, IdGenerator ids, TimeProvider
             var number = DocumentStore.NumberOf(session, tenant, id)!.Value;
             SearchIndexStore.Remove(session, tenant, document.AgentId, number, document.ChunkCount);
             DocumentStore.Delete(session, tenant, id);
+            AuditLog.Append(session, tenant, AuditTypes.DocumentDeleted, document.Id, Now(),
+                AuditLog.Detail(("agent_id", document.AgentId)));
             return document;
         });
         _ready.Forget(tenant, document.AgentId);

@@ -1,9 +1,11 @@
 using System.Security.Cryptography;
 using System.Text;
+using Reeve.Server.Audit;
 using Reeve.Server.Credits;
 using Reeve.Server.Inference;
 using Reeve.Server.Privacy;
 using Reeve.Server.Receipts;
+using Reeve.Server.Receipts.Checkpoints;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Runs;
@@ -13,7 +15,7 @@ namespace Reeve.Server.Runs;
 /// </summary>
 internal sealed class RunEnding(
     RunLog log, CreditLedger ledger, CreditOptions credits, ReceiptSigner signer, ModelCatalog catalog,
-    Failpoints failpoints)
+    AuditCheckpoints checkpoints, Failpoints failpoints)
 {
     /// <summary>
     /// Writes <paramref name="before"/>, the end of the open call if there is one, and <paramref name="after"/>; a
@@ -75,6 +77,8 @@ internal sealed class RunEnding(
                 RunStore.Finish(session, run, run.State, outcome);
                 ReceiptStore.Insert(session, run.Head.Tenant, run.State.Admitted.ReceiptId, run.RunId, receipt,
                     events[^1].At);
+                checkpoints.Note(run.Head.Payer.AccountId, AuditLog.Append(
+                    session, run.Head.Tenant, AuditTypes.RunEnded, run.RunId, events[^1].At, HeadOf(events[^1].Hash)));
             }
 
             failpoints.Hit(Failpoints.EndInCommit);
@@ -159,6 +163,9 @@ internal sealed class RunEnding(
             IssuedAt = terminal.At,
         });
     }
+
+    /// <summary>What the audit says of a run that ended: the hash of its last event.</summary>
+    internal static string HeadOf(byte[] hash) => $"{{\"log_head\":\"{Convert.ToHexStringLower(hash)}\"}}";
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 }

@@ -1,7 +1,6 @@
 using Reeve.Server.Agents;
 using Reeve.Server.Conversations;
 using Reeve.Server.Inference;
-using Reeve.Server.Receipts;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Storage;
 
@@ -11,8 +10,8 @@ internal static class RunsSetup
 {
     internal static void AddRuns(this IServiceCollection services)
     {
-        services.AddSingleton(static provider =>
-            new ReceiptSigner(provider.GetRequiredService<MasterKey>().Derive("receipts")));
+        services.AddSingleton<DataPreparation>(static provider =>
+            session => AuditStart.Prepare(session, provider.GetRequiredService<TimeProvider>().GetUtcNow()));
         services.AddSingleton<Capacity>();
         services.AddSingleton<RunLog>();
         services.AddSingleton<RunReader>();

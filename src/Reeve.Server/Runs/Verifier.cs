@@ -8,6 +8,7 @@ using Reeve.Server.Credits;
 using Reeve.Server.Http;
 using Reeve.Server.Privacy;
 using Reeve.Server.Receipts;
+using Reeve.Server.Receipts.Keys;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Storage;
 
@@ -21,17 +22,18 @@ internal sealed record Violation(string Invariant, string Subject, string Proble
 /// behind every test that breaks a server.
 /// </summary>
 /// <remarks>
-/// I1 and I4 (acknowledged, unchanged bytes) need what clients saw; I8 needs unsafe tools, I11 an outbox, and the
-/// checkpoints of I12 an audit chain, none of which exist yet. I13 is checked for runs that no owner can still be at.
-/// What the file says once and without a hash (names, settings, limits, requests' ids) cannot be checked. The
-/// signatures of receipts are checked by whoever has the key; without it, only what they say.
+/// I1 and I4 (acknowledged, unchanged bytes) need what clients saw; I8 needs unsafe tools and I11 an outbox, none of
+/// which exist yet. I13 is checked for runs that no owner can still be at. What the file says once and without a hash
+/// (names, settings, limits, requests' ids) cannot be checked. Signatures are checked by whoever has the master key,
+/// which tells the server's keys from others; without it, only what the documents say.
 /// </remarks>
-internal sealed class Verifier(ReceiptVerifier? signatures = null)
+internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? heldCheckpoints = null)
 {
     /// <summary>Prices and margins shape no event once it is written, so the defaults do for folding.</summary>
     private static readonly CreditOptions Credits = new();
 
     private readonly List<Violation> _violations = [];
+    private ReceiptVerifier? _signatures;
 
     /// <summary>Runs and ledger entries that were looked at.</summary>
     internal (long Runs, long Events, long Entries) Counts { get; private set; }
@@ -41,6 +43,7 @@ internal sealed class Verifier(ReceiptVerifier? signatures = null)
         var damage = session.Single("PRAGMA integrity_check(1)", static row => row.GetString(0));
         Expect(damage == "ok", "file", "database", damage ?? "cannot be checked");
         CheckSchema(session);
+        CheckKeys(session);
         CheckLedger(session);
         CheckBalances(session);
         CheckMonths(session);
@@ -328,7 +331,7 @@ internal sealed class Verifier(ReceiptVerifier? signatures = null)
             return;
         }
 
-        var verdict = signatures?.Verify(Encoding.UTF8.GetBytes(document));
+        var verdict = _signatures?.Verify(Encoding.UTF8.GetBytes(document));
         Expect(verdict is not { IsValid: false }, "I12", runId,
             $"its receipt is not as it was signed: {verdict?.Reason}");
         var said = ReadReceipt(document);
@@ -405,8 +408,21 @@ internal sealed class Verifier(ReceiptVerifier? signatures = null)
         }
     }
 
+    // The keys first: a row that is not the server's own vouches for nothing.
+    private void CheckKeys(DbSession session)
+    {
+        if (master is not null)
+        {
+            var (genuine, changed) = KeyRing.Read(session, master);
+            _signatures = KeyRing.VerifierOf(genuine);
+            _violations.AddRange(changed.Select(
+                static kid => new Violation("I12", kid, "this key is not as the server wrote it")));
+        }
+    }
+
     private void CheckRest(DbSession session)
     {
+        _violations.AddRange(new AuditCheck(session, _signatures, heldCheckpoints ?? []).Problems());
         _violations.AddRange(RowRelations.Broken(session));
         _violations.AddRange(AgentStore.ChangedVersions(session)
             .Select(static version => new Violation("I14", version, "its configuration was changed")));

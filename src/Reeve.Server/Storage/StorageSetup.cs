@@ -10,6 +10,11 @@ internal sealed record StartSecrets(string? MasterKey, string? AdminKey)
         Environment.GetEnvironmentVariable("REEVE_ADMIN_KEY"));
 }
 
+/// <summary>
+/// What a feature needs to find in a data folder before the server works on it: part of every start, in a transaction.
+/// </summary>
+internal delegate void DataPreparation(DbSession session);
+
 internal static class StorageSetup
 {
     internal static void AddStorage(this IServiceCollection services)
@@ -39,7 +44,8 @@ internal static class StorageSetup
         try
         {
             var database = services.GetRequiredService<Database>();
-            database.Prepare(master, services.GetRequiredService<IdGenerator>(), time);
+            database.Prepare(master, services.GetRequiredService<IdGenerator>(), time,
+                services.GetServices<DataPreparation>());
             database.Start();
         }
         catch (SqliteException error)
@@ -49,7 +55,8 @@ internal static class StorageSetup
     }
 
     /// <summary>Brings the schema up to date and checks that engine, key and data are fit to work with.</summary>
-    internal static void Prepare(this Database database, MasterKey master, IdGenerator ids, TimeProvider time)
+    internal static void Prepare(this Database database, MasterKey master, IdGenerator ids, TimeProvider time,
+        IEnumerable<DataPreparation> preparations)
     {
         SelfCheck.Engine(database.Setup);
         Migrator.Apply(database.Setup, time);
@@ -58,6 +65,22 @@ internal static class StorageSetup
         foreach (var id in SelfCheck.NewestIds(database.Setup))
         {
             ids.StartAfter(id);
+        }
+
+        database.Setup.BeginImmediate();
+        try
+        {
+            foreach (var prepare in preparations)
+            {
+                prepare(database.Setup);
+            }
+
+            database.Setup.Commit();
+        }
+        catch
+        {
+            database.Setup.Rollback();
+            throw;
         }
     }
 }

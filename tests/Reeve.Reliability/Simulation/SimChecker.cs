@@ -18,7 +18,7 @@ internal sealed class SimChecker(SimWorld world)
     {
         // A lock on the folder keeps a second process out. Where a history lets a replaced one write nevertheless, to
         // see it refused, what it had asked for before has ids of another order than the balances that they show.
-        _problems.AddRange(new Verifier().Check(session)
+        _problems.AddRange(new Verifier(SimNode.Master).Check(session)
             .Where(one => !world.HadTwoWriters || one.Invariant != "I5" || !IsOfTheOrder(one))
             .Select(static one => $"{one.Invariant} {one.Subject}: {one.Problem}"));
         if (world.HadTwoWriters)

@@ -29,7 +29,9 @@ namespace Reeve.Reliability.Simulation;
 internal sealed class SimNode : IDisposable
 {
     private const string DatabasePath = "/sim/reeve.db";
-    private static readonly string Master = Convert.ToBase64String(new byte[MasterKey.Length]);
+    internal static readonly MasterKey Master = MasterKey.Load(
+        "", Convert.ToBase64String(new byte[MasterKey.Length]), dataExists: true);
+
     private static readonly Endpoint MeshEndpoint = new(null, EndpointMetadataCollection.Empty, "mesh");
     private static readonly Endpoint AuterynEndpoint = new(
         null, new EndpointMetadataCollection(AuterynErrors.Dialect), "auteryn");
@@ -250,7 +252,8 @@ internal sealed class SimNode : IDisposable
         try
         {
             database = Get<Database>();
-            database.Prepare(Get<MasterKey>(), Get<IdGenerator>(), Time);
+            database.Prepare(
+                Get<MasterKey>(), Get<IdGenerator>(), Time, _services.GetServices<DataPreparation>());
             return database;
         }
         catch (SqliteException error)
@@ -271,7 +274,7 @@ internal sealed class SimNode : IDisposable
         services.AddSingleton(new CreditOptions());
         services.AddSingleton(new Failpoints(name => _world.Hit(this, name)));
         services.AddSingleton(new IdGenerator(Time, new SimIdBytes(random)));
-        services.AddSingleton(MasterKey.Load("", Master, dataExists: true));
+        services.AddSingleton(Master);
         services.AddSingleton(static provider => new Database(DatabasePath, NullLogger<Database>.Instance,
             provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Failpoints>(), SimVfs.Name));
         services.AddEngine();

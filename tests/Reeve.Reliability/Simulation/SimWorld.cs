@@ -3,6 +3,7 @@ using System.Text.Json;
 using Reeve.Server;
 using Reeve.Server.Accounts;
 using Reeve.Server.Agents;
+using Reeve.Server.Receipts.Checkpoints;
 using Reeve.Server.Runs;
 using Reeve.Server.Storage;
 
@@ -346,6 +347,11 @@ internal sealed class SimWorld : IDisposable
             {
                 Note("checkpoint");
                 node.Database.Checkpoint();
+            }
+            else if (node.IsReady && Random.Below(300) == 0)
+            {
+                Note("audit");
+                _ = node.Scheduler.Start(node.Get<AuditCheckpoints>().SignAsync);
             }
             else if (node.Database.HasQueued && (node.Scheduler.ReadyCount == 0 || Random.Chance(40)))
             {

@@ -37,6 +37,8 @@ internal static class ApiBodies
         ["PATCH /v1/conversations/{id}"] = """{"title":"Changed"}""",
         ["POST /v1/conversations/{id}/fork"] = "{}",
         ["POST /v1/runs/{runId}/cancel"] = "{}",
+        ["POST /v1/receipts/verify"] = """{"receipt":{}}""",
+        ["POST /v1/attestation/verify"] = """{"document":{}}""",
         ["POST /api/run"] = """{"query":"Hi","stream":false}""",
     };
 

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using NSec.Cryptography;
 using Reeve.Server.Receipts;
+using Reeve.Server.Receipts.Keys;
 using Reeve.Server.Storage;
 using Reeve.Server.Storage.Backups;
 
@@ -238,8 +239,9 @@ public sealed class BackupProcessTests : IDisposable
     private async Task AssertRunsAsync(TestClient client, Dictionary<string, string> runs)
     {
         var key = MasterKey.Load(Path.Combine(_other, "data"), null, dataExists: true);
-        using var signer = new ReceiptSigner(key.Derive("receipts"));
-        var publicKey = PublicKey.Import(SignatureAlgorithm.Ed25519, signer.PublicKey, KeyBlobFormat.RawPublicKey);
+        using var ring = Database.ReadOnce(DataFolder.DatabaseIn(Path.Combine(_other, "data")),
+            session => KeyRing.Open(session, key));
+        var publicKey = PublicKey.Import(SignatureAlgorithm.Ed25519, ring.Signer.PublicKey, KeyBlobFormat.RawPublicKey);
         foreach (var (run, receiptId) in runs)
         {
             var shown = await client.GetAsync($"/v1/runs/{run}");

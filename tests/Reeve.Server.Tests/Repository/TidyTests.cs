@@ -131,6 +131,11 @@ public sealed partial class TidyTests
             return !Upper.Contains(target);
         }
 
+        if (target == "Audit")
+        {
+            return !Ground.Contains(folder); // Below every feature: each writes what it did into it.
+        }
+
         if (Ground.Contains(target))
         {
             return !Ground.Contains(folder) || (target == "Telemetry" && folder is "Egress" or "Http")

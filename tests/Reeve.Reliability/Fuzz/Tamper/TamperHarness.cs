@@ -44,7 +44,7 @@ internal static class TamperHarness
         var receipts = trial.Count(test: 3_000, ci: 10_000, bench: 1_000_000);
         var same = TamperReceipts(world, verifier, random, receipts, problems);
         var edits = trial.Count(test: 300, ci: 3_000, bench: 100_000);
-        TamperLogs(world, verifier, random, edits, problems);
+        TamperLogs(world, random, edits, problems);
         var node = await AskNodeAsync(world, problems);
         return new Score(receipts + edits, string.Create(CultureInfo.InvariantCulture,
             $"{world.Receipts.Count} genuine receipts; {receipts - same} changed ones, "
@@ -79,16 +79,16 @@ internal static class TamperHarness
     }
 
     private static void TamperLogs(
-        TamperWorld world, ReceiptVerifier signatures, SimRandom random, int count, List<string> problems)
+        TamperWorld world, SimRandom random, int count, List<string> problems)
     {
         using var session = world.OpenCopy();
-        problems.AddRange(Check(session, signatures).Select(static one => $"nothing was changed yet: {one}"));
+        problems.AddRange(Check(session, world).Select(static one => $"nothing was changed yet: {one}"));
         var tampers = new LogTampers(session, random);
         for (var i = 0; i < count && problems.Count < ProblemsMax; i++)
         {
             session.Begin();
             var what = tampers.Tamper();
-            if (Check(session, signatures).Count == 0)
+            if (Check(session, world).Count == 0)
             {
                 problems.Add($"change {i} was not found: {what}");
             }
@@ -98,8 +98,8 @@ internal static class TamperHarness
     }
 
     /// <summary>All but that the triggers are gone, which is found of itself and would hide the rest.</summary>
-    private static List<Violation> Check(DbSession session, ReceiptVerifier signatures) =>
-        [.. new Verifier(signatures).Check(session)
+    private static List<Violation> Check(DbSession session, TamperWorld world) =>
+        [.. new Verifier(world.Master, world.Checkpoints).Check(session)
             .Where(static one => !one.Subject.StartsWith("trigger ", StringComparison.Ordinal))];
 
     private static async Task<string> AskNodeAsync(TamperWorld world, List<string> problems)

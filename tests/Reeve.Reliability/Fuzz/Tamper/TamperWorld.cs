@@ -1,7 +1,8 @@
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using Reeve.Reliability.Load;
-using Reeve.Server.Receipts;
+using Reeve.Server.Receipts.Checkpoints;
+using Reeve.Server.Receipts.Keys;
 using Reeve.Server.Storage;
 
 namespace Reeve.Reliability.Fuzz.Tamper;
@@ -22,6 +23,11 @@ internal sealed class TamperWorld : IAsyncDisposable
     internal List<byte[]> Receipts { get; } = [];
 
     internal byte[] PublicKey { get; private set; } = [];
+
+    internal MasterKey Master { get; private set; } = null!;
+
+    /// <summary>Those of the audit, as somebody keeps them elsewhere.</summary>
+    internal IReadOnlyList<string> Checkpoints { get; private set; } = [];
 
     private string DataFolderPath => Path.Combine(_server.Folder, "data");
 
@@ -52,8 +58,15 @@ internal sealed class TamperWorld : IAsyncDisposable
 
         Assert.Equal(0, await world._server.Process.TerminateAsync());
         var key = await File.ReadAllBytesAsync(Path.Combine(world.DataFolderPath, MasterKey.FileName));
-        using var signer = new ReceiptSigner(MasterKey.Parse(key).Derive("receipts"));
-        world.PublicKey = signer.PublicKey;
+        world.Master = MasterKey.Parse(key);
+        using (var ring = Database.ReadOnce(
+            DataFolder.DatabaseIn(world.DataFolderPath), session => KeyRing.Open(session, world.Master)))
+        {
+            world.PublicKey = ring.Signer.PublicKey;
+        }
+
+        world.Checkpoints = Database.ReadOnce(DataFolder.DatabaseIn(world.DataFolderPath),
+            static session => CheckpointStore.List(session, null).ConvertAll(static one => one.Document));
         return world;
     }
 
