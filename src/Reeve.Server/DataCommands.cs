@@ -11,8 +11,8 @@ internal static class DataCommands
     private const int ShownMax = 100;
 
     /// <summary>
-    /// Checks the invariants on one snapshot; 0: none is broken, 1: some are, each in a line. What a file of checkpoints
-    /// has, a line each, must be in the data.
+    /// Checks the invariants on one snapshot; 0: none is broken, 1: some are, each in a line. What a file of
+    /// checkpoints has, a line each, must be in the data.
     /// </summary>
     internal static async Task<int> VerifyAsync(string dataFolder, TextWriter output, string? checkpointsFile = null)
     {
@@ -59,7 +59,8 @@ internal static class DataCommands
         var path = FindDatabase(dataFolder);
         try
         {
-            foreach (var (_, _, document) in Database.ReadOnce(path, session => CheckpointStore.List(session, accountId)))
+            foreach (var (_, _, document) in Database.ReadOnce(
+                path, session => CheckpointStore.List(session, accountId)))
             {
                 await output.WriteLineAsync(document);
             }

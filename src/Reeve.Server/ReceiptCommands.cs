@@ -28,7 +28,8 @@ internal static class ReceiptCommands
             throw new StartException("Give the keys with --keys FILE, or one key with --key TEXT.");
         }
 
-        var verifier = new ReceiptVerifier(keysFile is null ? [Decode(key!)] : ReadKeys(await ReadAsync(keysFile), keysFile));
+        var verifier = new ReceiptVerifier(
+            keysFile is null ? [Decode(key!)] : ReadKeys(await ReadAsync(keysFile), keysFile));
         var receipt = await ReadAsync(file);
         var verdict = verifier.Verify(receipt);
         if (!verdict.IsValid)
@@ -39,8 +40,8 @@ internal static class ReceiptCommands
         }
 
         using var document = RequestBody.Parse(receipt);
-        await output.WriteLineAsync(
-            $"valid: {document.RootElement.Text("id")} of {document.RootElement.Text("run_id")}, of key {verdict.KeyId}");
+        var shown = document.RootElement;
+        await output.WriteLineAsync($"valid: {shown.Text("id")} of {shown.Text("run_id")}, of key {verdict.KeyId}");
         return 0;
     }
 

@@ -14,7 +14,8 @@ internal static class AuditLog
 {
     internal const int PageEntries = 500;
 
-    private const string Columns = "SELECT account_id, seq, at, type, key_id, subject, detail, hash FROM audit_entries ";
+    private const string Columns =
+        "SELECT account_id, seq, at, type, key_id, subject, detail, hash FROM audit_entries ";
 
     /// <summary>Adds an entry to the chain of the tenant; answers its number.</summary>
     internal static long Append(

@@ -17,8 +17,8 @@ internal static class ReceiptEndpoints
         services.AddSingleton(ReceiptSchemas.All);
         services.AddSingleton(KeyEndpoints.Schemas);
         services.AddSingleton(AttestationEndpoints.Schemas);
-        services.AddSingleton<DataPreparation>(static provider => session => KeyRing.Prepare(
-            session, provider.GetRequiredService<MasterKey>(), provider.GetRequiredService<TimeProvider>().GetUtcNow()));
+        services.AddSingleton<DataPreparation>(static provider => session => KeyRing.Prepare(session,
+            provider.GetRequiredService<MasterKey>(), provider.GetRequiredService<TimeProvider>().GetUtcNow()));
         services.AddSingleton(static provider =>
         {
             var master = provider.GetRequiredService<MasterKey>();

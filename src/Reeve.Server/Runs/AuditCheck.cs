@@ -11,10 +11,11 @@ namespace Reeve.Server.Runs;
 /// kept elsewhere.
 /// </summary>
 /// <remarks>
-/// Who can write the file can cut the newest entries off and the checkpoints with them, as far as no run is missed. Only
-/// a checkpoint held elsewhere tells of that, and of a history that the owner of all keys wrote anew.
+/// Who can write the file can cut the newest entries off and the checkpoints with them, as far as no run is missed.
+/// Only a checkpoint held elsewhere tells of that, and of a history that the owner of all keys wrote anew.
 /// </remarks>
-internal sealed class AuditCheck(DbSession session, ReceiptVerifier? signatures, IReadOnlyList<string> held)
+internal sealed class AuditCheck(
+    DbSession session, ReceiptVerifier? signatures, IReadOnlyList<string> held)
 {
     private readonly List<Violation> _problems = [];
 

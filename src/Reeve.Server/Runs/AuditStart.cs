@@ -27,7 +27,8 @@ internal static class AuditStart
         do
         {
             page = session.List("SELECT id, account_id, (SELECT hash FROM run_events e WHERE e.run_id = runs.id "
-                + "ORDER BY seq DESC LIMIT 1) FROM runs WHERE finished_at IS NOT NULL AND id > $1 ORDER BY id LIMIT 500",
+                + "ORDER BY seq DESC LIMIT 1) FROM runs WHERE finished_at IS NOT NULL AND id > $1 "
+                + "ORDER BY id LIMIT 500",
                 static row => (row.GetString(0), row.GetString(1), row.BytesOrNull(2)), after);
             foreach (var (id, account, head) in page)
             {

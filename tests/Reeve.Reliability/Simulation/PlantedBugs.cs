@@ -65,6 +65,10 @@ internal sealed class PlantedBugs : IDisposable
             "        var now = time.GetUtcNow();\n        if (!await database",
             "        if (@deaf_cancel@)\n        {\n            return false;\n        }\n\n"
             + "        var now = time.GetUtcNow();\n        if (!await database"),
+        new("forget_audit", "a run ends and the audit does not say so", "I12", "Runs/RunEnding.cs",
+            "                checkpoints.Note(", "                if (!@forget_audit@) checkpoints.Note("),
+        new("fork_audit", "an entry of the audit does not follow from the one before", "I12", "Audit/AuditLog.cs",
+            "entry.Hash(head is null ?", "entry.Hash(head is null || @fork_audit@ ?"),
     ];
 
     private readonly string _folder;

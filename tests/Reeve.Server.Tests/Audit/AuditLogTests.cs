@@ -62,7 +62,8 @@ public sealed class AuditLogTests
         Assert.Equal("""{"mode":"live","amount_usd":"2.5"}""", entries[2].Detail);
         var receipt = (await owner.GetAsync($"/v1/runs/{runId}/receipt")).Json;
         Assert.Equal($$"""{"log_head":"{{receipt.GetProperty("log_head").GetString()}}"}""", entries[10].Detail);
-        Assert.DoesNotContain(entries, static entry => entry.ToString().Contains("canary", StringComparison.OrdinalIgnoreCase));
+        Assert.DoesNotContain(
+            entries, static entry => entry.ToString().Contains("canary", StringComparison.OrdinalIgnoreCase));
         await server.AssertSoundAsync();
     }
 
@@ -160,7 +161,8 @@ public sealed class AuditLogTests
     public async Task Verify_OfAChangedFile_SaysWhatIsWrong(string sql, string problem)
     {
         await using var server = await TestServer.StartAsync();
-        Assert.Equal(200, (await server.Client.PostAsync("/v1/agents/runs", """{"agent":"demo","input":"Hi"}""")).Status);
+        var run = await server.Client.PostAsync("/v1/agents/runs", """{"agent":"demo","input":"Hi"}""");
+        Assert.Equal(200, run.Status);
         await server.Service<Reeve.Server.Receipts.Checkpoints.AuditCheckpoints>().SignAsync();
         var master = server.Service<MasterKey>();
         Assert.Empty(server.Database.Read(session => new Verifier(master).Check(session)));

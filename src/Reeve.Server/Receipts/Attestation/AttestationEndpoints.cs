@@ -8,7 +8,8 @@ internal static class AttestationEndpoints
 {
     internal static readonly OpenApiSchemas Schemas = new(
         ("Attestation", Schema.Record(
-            ("level", Schema.Const(Attestations.Level).About("The server states its own digest; no hardware backs it.")),
+            ("level", Schema.Const(Attestations.Level)
+                .About("The server states its own digest; no hardware backs it.")),
             ("runtime_measurement", Digest()),
             ("expected_measurement", Digest().About("Of the build; equal when it left no manifest.")),
             ("build", Schema.Record(

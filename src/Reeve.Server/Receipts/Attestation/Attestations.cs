@@ -9,8 +9,8 @@ namespace Reeve.Server.Receipts.Attestation;
 internal sealed record AttestationVerdict(bool Signature, bool Measurement, bool Fresh, string? Reason);
 
 /// <summary>
-/// Makes and checks attestations (wire-mesh 6.3): the server states which program it is. <c>software</c> is the level of
-/// a statement that no hardware backs.
+/// Makes and checks attestations (wire-mesh 6.3): the server states which program it is. <c>software</c> is the level
+/// of a statement that no hardware backs.
 /// </summary>
 internal sealed class Attestations(KeyRing keys, TimeProvider time)
 {

@@ -38,7 +38,9 @@ internal sealed partial class AuditCheckpoints(
 
     public void Dispose() => _stopping.Dispose();
 
-    /// <summary>An account has that many entries; called in the transaction that adds one, so it only takes note.</summary>
+    /// <summary>
+    /// An account has that many entries; called in the transaction that adds one, so it only takes note.
+    /// </summary>
     internal void Note(string accountId, long seq)
     {
         if (seq - _signed.GetOrAdd(accountId, seq - 1) >= EntriesMax)
@@ -70,7 +72,7 @@ internal sealed partial class AuditCheckpoints(
     }
 
     /// <summary>
-    /// How a chain stands and whether that is more than its newest checkpoint says; null: it does not follow from there.
+    /// How a chain stands and whether that is more than its newest checkpoint says; null: it does not follow from it.
     /// </summary>
     internal static (AuditHead? Head, bool IsNew) Continued(
         DbSession session, string accountId, ReceiptVerifier signatures)

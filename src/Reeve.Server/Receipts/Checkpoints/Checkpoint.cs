@@ -25,7 +25,9 @@ internal sealed record Checkpoint(string AccountId, long Seq, string Head, strin
         return new Checkpoint(accountId, head.Seq, hash, Encoding.UTF8.GetString(document));
     }
 
-    /// <summary>What a document says; null when it is no checkpoint. Whether it is genuine, its signature tells.</summary>
+    /// <summary>
+    /// What a document says; null when it is no checkpoint. Whether it is genuine, its signature tells.
+    /// </summary>
     internal static Checkpoint? Read(string document)
     {
         try

@@ -15,6 +15,7 @@ internal static class CheckpointStore
 
     /// <summary>All, or those of one account, oldest first.</summary>
     internal static List<(string AccountId, long Seq, string Document)> List(DbSession session, string? accountId) =>
-        session.List("SELECT account_id, seq, document FROM audit_checkpoints WHERE account_id = coalesce($1, account_id) "
-            + "ORDER BY account_id, seq", static row => (row.GetString(0), row.GetInt64(1), row.GetString(2)), accountId);
+        session.List("SELECT account_id, seq, document FROM audit_checkpoints "
+            + "WHERE account_id = coalesce($1, account_id) ORDER BY account_id, seq",
+            static row => (row.GetString(0), row.GetInt64(1), row.GetString(2)), accountId);
 }

@@ -6,8 +6,8 @@ namespace Reeve.Server.Receipts.Keys;
 /// The server's own keys as its data folder has them: the active pairs to work with, the retired ones to verify by.
 /// </summary>
 /// <remarks>
-/// Rotating makes new pairs and takes the secrets of the old ones away, in one transaction: a crash leaves the old pairs
-/// or the new ones. It needs the data folder for itself, for a running server has its keys in memory.
+/// Rotating makes new pairs and takes the secrets of the old ones away, in one transaction: a crash leaves the old
+/// pairs or the new ones. It needs the data folder for itself, for a running server has its keys in memory.
 /// </remarks>
 internal sealed class KeyRing : IDisposable
 {
@@ -56,8 +56,8 @@ internal sealed class KeyRing : IDisposable
             && keys.Count(static key => key is { IsActive: true, Use: KeyUses.Sign }) == 1
             && keys.Count(static key => key is { IsActive: true, Use: KeyUses.Encrypt }) == 1
             ? new KeyRing(master, keys)
-            : throw new StartException("The server's signing keys in the database were changed; `reeve verify` says more. "
-                + "Go back to the newest backup that verifies.");
+            : throw new StartException("The server's signing keys in the database were changed; `reeve verify` says "
+                + "more. Go back to the newest backup that verifies.");
     }
 
     /// <summary>The keys whose rows are genuine, and the ids of those whose rows are not.</summary>
@@ -87,10 +87,11 @@ internal sealed class KeyRing : IDisposable
             SigningKeyStore.Retire(session, retired, retired.Mac(master));
         }
 
-        var made = (Sign: SigningKey.Make(master, KeyUses.Sign, at), Encrypt: SigningKey.Make(master, KeyUses.Encrypt, at));
-        SigningKeyStore.Insert(session, made.Sign, made.Sign.Mac(master));
-        SigningKeyStore.Insert(session, made.Encrypt, made.Encrypt.Mac(master));
-        return made;
+        var sign = SigningKey.Make(master, KeyUses.Sign, at);
+        var encrypt = SigningKey.Make(master, KeyUses.Encrypt, at);
+        SigningKeyStore.Insert(session, sign, sign.Mac(master));
+        SigningKeyStore.Insert(session, encrypt, encrypt.Mac(master));
+        return (sign, encrypt);
     }
 
     public void Dispose()

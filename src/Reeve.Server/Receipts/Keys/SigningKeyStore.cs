@@ -13,7 +13,8 @@ internal static class SigningKeyStore
 
     /// <summary>Oldest first, with the code that tells whether the row is genuine.</summary>
     internal static List<(SigningKey Key, byte[] Mac)> List(DbSession session) => session.List(
-        "SELECT kid, use, public_key, secret, created_at, retired_at, mac FROM signing_keys ORDER BY created_at, use, kid",
+        "SELECT kid, use, public_key, secret, created_at, retired_at, mac FROM signing_keys "
+        + "ORDER BY created_at, use, kid",
         static row => (
             new SigningKey(row.GetString(0), row.GetString(1), row.GetFieldValue<byte[]>(2), row.BytesOrNull(3),
                 Time(row.GetInt64(4)), row.LongOrNull(5) is { } retiredAt ? Time(retiredAt) : null),

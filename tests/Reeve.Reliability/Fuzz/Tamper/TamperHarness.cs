@@ -9,8 +9,9 @@ using Reeve.Server.Storage;
 namespace Reeve.Reliability.Fuzz.Tamper;
 
 /// <summary>
-/// R18: genuine receipts, changed in every way, are refused, and what says the same is not; every change of the log
-/// and its receipts in a copy of the database is found. Node's own crypto agrees about the genuine ones.
+/// R18: genuine receipts, changed in every way, are refused, and what says the same is not; every change of the log,
+/// its receipts, the audit and the server's keys in a copy of the database is found. Node's own crypto agrees about
+/// the genuine ones.
 /// </summary>
 internal static class TamperHarness
 {
@@ -49,7 +50,7 @@ internal static class TamperHarness
         return new Score(receipts + edits, string.Create(CultureInfo.InvariantCulture,
             $"{world.Receipts.Count} genuine receipts; {receipts - same} changed ones, "
             + $"{same} that say the same by RFC 8785 and are accepted; "
-            + $"{edits} changes of log and receipts in the database; {node}"),
+            + $"{edits} changes of log, receipts, audit and keys in the database; {node}"),
             problems);
     }
 
@@ -84,10 +85,11 @@ internal static class TamperHarness
         using var session = world.OpenCopy();
         problems.AddRange(Check(session, world).Select(static one => $"nothing was changed yet: {one}"));
         var tampers = new LogTampers(session, random);
+        var audit = new AuditTampers(session, random);
         for (var i = 0; i < count && problems.Count < ProblemsMax; i++)
         {
             session.Begin();
-            var what = tampers.Tamper();
+            var what = random.Chance(40) ? audit.Tamper() : tampers.Tamper();
             if (Check(session, world).Count == 0)
             {
                 problems.Add($"change {i} was not found: {what}");

@@ -6,8 +6,8 @@ namespace Reeve.Server.Tests.Receipts.Keys;
 public sealed class SealedPromptsTests : IDisposable
 {
     private const string Question =
-        "sealed:Vau9o9OlfYbuHpYmXsKC1Jtapg-Gt11lNv6IW-ecLGg8H2XSe5jY4x_uvN3Kee2r51pfKUCgQlP_bFUcuLTif02SY9GXbf06ZKtgyPxU"
-        + "xXw5vUo";
+        "sealed:Vau9o9OlfYbuHpYmXsKC1Jtapg-Gt11lNv6IW-ecLGg8H2XSe5jY4x_uvN3Kee2r51pfKUCgQlP_bFUcuLTif02SY9GXbf06ZKtg"
+        + "yPxUxXw5vUo";
 
     private readonly SealedPrompts _prompts = new(
         Convert.FromHexString("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"),
@@ -16,11 +16,11 @@ public sealed class SealedPromptsTests : IDisposable
     [Theory]
     [InlineData("What does the privacy spec promise?", Question)]
     [InlineData("", "sealed:ov31_loh2ZKHANp4d1v4JNYh4IhH59u_6QhQD1G9plmWhzxNp8WCYS0J_vKRyxO1")]
-    [InlineData("Grüße aus 東京 😀", "sealed:bTw-cHsQl1mZXeKnuN7VUWafjDxcLkBr19MrdsItEVlDxSCehnIHOcihDNrQi2kfb1OO232Ji7A3vWDV"
-        + "FsbCvTpBy4AwblM")]
+    [InlineData("Grüße aus 東京 😀",
+        "sealed:bTw-cHsQl1mZXeKnuN7VUWafjDxcLkBr19MrdsItEVlDxSCehnIHOcihDNrQi2kfb1OO232Ji7A3vWDVFsbCvTpBy4AwblM")]
     [InlineData("What does the privacy spec promise?",
-        "sealed:iWKSOurGIofco5UIaXMTdXcGl-lG59kyBWGgfBOF40FFwf5i3QPxJJjba-HHSh9EZJ0Cf-aX-uGdkZYdSkxRPY4cdq_3J3RGmT4cL4_n"
-        + "MF6uT4g")]
+        "sealed:iWKSOurGIofco5UIaXMTdXcGl-lG59kyBWGgfBOF40FFwf5i3QPxJJjba-HHSh9EZJ0Cf-aX-uGdkZYdSkxRPY4cdq_3J3RGmT4c"
+        + "L4_nMF6uT4g")]
     public void Open_ABoxOfAnotherProgram_GivesItsText(string text, string box) =>
         Assert.Equal(text, _prompts.Open(box));
 
