@@ -30,7 +30,7 @@ internal sealed record AuditEntry(
         }
 
         var bytes = size <= 1_024 ? stackalloc byte[1_024] : new byte[size];
-        previous.CopyTo(bytes);
+        previous[..Math.Min(previous.Length, HashLength)].CopyTo(bytes);
         BinaryPrimitives.WriteInt64BigEndian(bytes[HashLength..], Seq);
         BinaryPrimitives.WriteInt64BigEndian(bytes[(HashLength + sizeof(long))..], At);
         var length = HashLength + (2 * sizeof(long));

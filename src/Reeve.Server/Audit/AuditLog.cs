@@ -51,7 +51,7 @@ internal static class AuditLog
     /// <summary>The newest entry's number and hash; null for a chain that has not begun.</summary>
     internal static AuditHead? Head(DbSession session, string accountId) => session.Single(
         "SELECT seq, hash FROM audit_entries WHERE account_id = $1 ORDER BY seq DESC LIMIT 1",
-        static row => new AuditHead(row.GetInt64(0), row.GetFieldValue<byte[]>(1)), accountId);
+        static row => new AuditHead(row.GetInt64(0), row.BytesOrNull(1) ?? []), accountId);
 
     /// <summary>Entries after the one of that number, at most a page, with the hash that each row has.</summary>
     internal static List<(AuditEntry Entry, byte[] Hash)> Read(DbSession session, string accountId, long after) =>
@@ -63,7 +63,7 @@ internal static class AuditLog
         var accounts = new List<string>();
         var after = "";
         while (session.Single("SELECT account_id FROM audit_entries WHERE account_id > $1 ORDER BY account_id LIMIT 1",
-            static row => row.GetString(0), after) is { } next)
+            static row => row.GetString(0), after) is { } next && next != after) // A damaged id may read as another.
         {
             accounts.Add(next);
             after = next;
@@ -72,10 +72,11 @@ internal static class AuditLog
         return accounts;
     }
 
+    // Whatever a damaged row has reads as something, and its hash tells.
     private static (AuditEntry Entry, byte[] Hash) Map(DbDataReader row) => (
-        new AuditEntry(row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetString(3), row.StringOrNull(4),
-            row.GetString(5), row.GetString(6)),
-        row.GetFieldValue<byte[]>(7));
+        new AuditEntry(row.StringOrNull(0) ?? "", row.GetInt64(1), row.LongOrNull(2) ?? 0, row.StringOrNull(3) ?? "",
+            row.StringOrNull(4), row.StringOrNull(5) ?? "", row.StringOrNull(6) ?? ""),
+        row.BytesOrNull(7) ?? []);
 }
 
 /// <summary>How a chain stands: the number of its newest entry and that entry's hash.</summary>

@@ -37,7 +37,13 @@ internal sealed class AuditCheck(
         var accounts = AuditLog.Accounts(session);
         foreach (var account in accounts)
         {
-            CheckChain(account, claims[account].ToDictionary(static one => one.Seq, static one => one.Document));
+            var signed = new Dictionary<long, string>();
+            foreach (var (_, seq, document) in claims[account])
+            {
+                signed[seq] = document;
+            }
+
+            CheckChain(account, signed);
         }
 
         foreach (var stray in claims.Select(static one => one.Key).Except(accounts))
@@ -110,7 +116,7 @@ internal sealed class AuditCheck(
                 Expect(ended.Add(entry.Subject), entry.Subject, "the audit says twice that it ended");
                 var head = session.Single("SELECT e.hash FROM run_events e JOIN runs r ON r.id = e.run_id "
                     + "WHERE r.id = $1 AND r.account_id = $2 AND r.finished_at IS NOT NULL ORDER BY e.seq DESC LIMIT 1",
-                    static row => row.GetFieldValue<byte[]>(0), entry.Subject, entry.AccountId);
+                    static row => row.BytesOrNull(0), entry.Subject, entry.AccountId);
                 Expect(head is not null && entry.Detail == RunEnding.HeadOf(head), entry.Subject,
                     "the audit names another log head");
                 break;

@@ -22,7 +22,7 @@ public sealed partial class TenantMatrixTests
     private static readonly string[] QueryOthers =
     [
         "created_after", "created_before", "format", "from", "group_by", "include_tool_calls", "kind", "limit", "mode",
-        "offset", "order", "starting_after", "status", "stream", "to", "type",
+        "nonce", "offset", "order", "starting_after", "status", "stream", "to", "type",
     ];
 
     private static readonly string[] MemberIds =
@@ -31,14 +31,14 @@ public sealed partial class TenantMatrixTests
     private static readonly string[] MemberOthers =
     [
         "allowed_origins", "amount_usd", "background", "builtin_fallback", "context", "conversation_limit",
-            "description",
+            "description", "document",
         "execution_mode", "expires_at", "filter", "input", "instructions", "kind", "limit", "limits", "max_credits",
             "max_output_tokens",
         "metadata", "midstream_fallback", "min_score", "mode", "model", "monthlyRequestLimit", "monthlyTokenLimit",
             "monthlyUsdLimit",
         "name", "note", "on_busy", "on_disconnect", "output_schema", "plan", "privacy_class", "query",
-            "requestsPerMinute",
-        "scopes", "status", "stream", "strict_citations", "temperature", "text", "title", "tools", "user",
+            "receipt", "requestsPerMinute",
+        "scopes", "signature", "status", "stream", "strict_citations", "temperature", "text", "title", "tools", "user",
     ];
 
     /// <summary>Request headers that the source reads, each with a test here or a reason.</summary>

@@ -16,9 +16,9 @@ internal static class SigningKeyStore
         "SELECT kid, use, public_key, secret, created_at, retired_at, mac FROM signing_keys "
         + "ORDER BY created_at, use, kid",
         static row => (
-            new SigningKey(row.GetString(0), row.GetString(1), row.GetFieldValue<byte[]>(2), row.BytesOrNull(3),
-                Time(row.GetInt64(4)), row.LongOrNull(5) is { } retiredAt ? Time(retiredAt) : null),
-            row.GetFieldValue<byte[]>(6)));
+            new SigningKey(row.StringOrNull(0) ?? "", row.StringOrNull(1) ?? "", row.BytesOrNull(2) ?? [],
+                row.BytesOrNull(3), Time(row.LongOrNull(4) ?? 0), row.LongOrNull(5) is { } retiredAt ? Time(retiredAt) : null),
+            row.BytesOrNull(6) ?? []));
 
     // A damaged row may say any number; that it is not genuine, its mac tells.
     private static DateTimeOffset Time(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(

@@ -42,7 +42,7 @@ internal static class TamperHarness
             problems.Add($"a genuine receipt is refused: {Encoding.UTF8.GetString(receipt)}");
         }
 
-        var receipts = trial.Count(test: 3_000, ci: 10_000, bench: 1_000_000);
+        var receipts = trial.Count(test: 3_000, ci: 100_000, bench: 1_000_000);
         var same = TamperReceipts(world, verifier, random, receipts, problems);
         var edits = trial.Count(test: 300, ci: 3_000, bench: 100_000);
         TamperLogs(world, random, edits, problems);
