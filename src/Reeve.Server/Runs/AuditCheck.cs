@@ -7,8 +7,8 @@ using Reeve.Server.Storage;
 namespace Reeve.Server.Runs;
 
 /// <summary>
-/// Recomputes the chain of each account, and holds it against the runs, the checkpoints in the file, and those that were
-/// kept elsewhere.
+/// Recomputes the chain of each account, and holds it against the runs, the checkpoints in the file, and those that
+/// were kept elsewhere.
 /// </summary>
 /// <remarks>
 /// Who can write the file can cut the newest entries off and the checkpoints with them, as far as no run is missed.

@@ -17,7 +17,8 @@ internal static class SigningKeyStore
         + "ORDER BY created_at, use, kid",
         static row => (
             new SigningKey(row.StringOrNull(0) ?? "", row.StringOrNull(1) ?? "", row.BytesOrNull(2) ?? [],
-                row.BytesOrNull(3), Time(row.LongOrNull(4) ?? 0), row.LongOrNull(5) is { } retiredAt ? Time(retiredAt) : null),
+                row.BytesOrNull(3), Time(row.LongOrNull(4) ?? 0),
+                row.LongOrNull(5) is { } retiredAt ? Time(retiredAt) : null),
             row.BytesOrNull(6) ?? []));
 
     // A damaged row may say any number; that it is not genuine, its mac tells.
