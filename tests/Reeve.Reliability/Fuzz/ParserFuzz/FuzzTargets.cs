@@ -15,6 +15,8 @@ using Reeve.Server.Inference.Providers;
 using Reeve.Server.Inference.Providers.Anthropic;
 using Reeve.Server.Inference.Providers.OpenAI;
 using Reeve.Server.Receipts;
+using Reeve.Server.Receipts.Checkpoints;
+using Reeve.Server.Receipts.Keys;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Retrieval.Parsing;
 using Reeve.Server.Runs;
@@ -73,9 +75,18 @@ internal static class FuzzTargets
     private static readonly ReceiptVerifier Receipts = new(
         Convert.FromHexString("D75A980182B10AB7D54BFED3C964073A0EE172F3DAA62325AF021A68F707511A"));
 
+    // A box to Bob's key of RFC 7748 (6.1).
+    private const string Sealed =
+        "sealed:Vau9o9OlfYbuHpYmXsKC1Jtapg-Gt11lNv6IW-ecLGg8H2XSe5jY4x_uvN3Kee2r51pfKUCgQlP_bFUcuLTif02SY9GXbf06ZKtg"
+        + "yPxUxXw5vUo";
+
+    private static readonly SealedPrompts Prompts = new(
+        Convert.FromHexString("5DAB087E624A8A4B79E17F8B83800EE66F3BB1292618B6FD1C2F8B27FF88E0EB"),
+        Convert.FromHexString("DE9EDB7D7B7DC1B4D35B61C2ECE435373F8343C85B78674DADFC7E146F882B4F"));
+
     internal static readonly IReadOnlyList<FuzzTarget> All =
     [
-        new("ids and agent references", 252, ReadIds, static _ => false,
+        new("ids and agent references", 222, ReadIds, static _ => false,
             RunId, "agt_06F7557C5CM18FNXB2V5D4V72R@3", "task_06GZGF6TXGHJZ2QJ44FSXS4HRM", "support-desk@3",
             "support-desk"),
         new("keys", 260, ReadKey, static _ => false, KeyText, "afk_widget_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I"),
@@ -96,6 +107,9 @@ internal static class FuzzTargets
         new("canonical JSON", 90, ReadCanonical, static error => error is FormatException or JsonException,
             """{"b":[1,1e21,-0.0,1e-7,0.1],"a":{"é":"\u2028\"\\","\ud83d\ude00":null},"":true}""", Receipt),
         new("receipts", 60, ReadReceipt, static _ => false, Receipt),
+        new("checkpoints", 15, ReadCheckpoint, static _ => false, Receipt,
+            """{"type":"audit.checkpoint","account_id":"acct_1","seq":12,"head":"aa","key_id":"k","signature":"s"}"""),
+        new("sealed prompts", 15, ReadSealed, static _ => false, Sealed),
         new("streams (OpenAI)", 60, static bytes => ReadStream(bytes, new OpenAIAnswer()), IsProviderFault,
             """
             data: {"choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}
@@ -240,6 +254,24 @@ internal static class FuzzTargets
         if (Receipts.Verify(bytes).IsValid && !Tamper.ReceiptTampers.SayTheSame(bytes, Encoding.UTF8.GetBytes(Receipt)))
         {
             throw new FuzzException("a changed receipt passes");
+        }
+    }
+
+    private static void ReadCheckpoint(ReadOnlyMemory<byte> bytes)
+    {
+        if (Checkpoint.Read(Encoding.UTF8.GetString(bytes.Span)) is { } checkpoint
+            && checkpoint.Problem(Receipts) is null)
+        {
+            throw new FuzzException("a checkpoint passes that nobody signed");
+        }
+    }
+
+    private static void ReadSealed(ReadOnlyMemory<byte> bytes)
+    {
+        // Other spellings of the same base64url may open; what they hold is authenticated.
+        if (Prompts.Open(Encoding.UTF8.GetString(bytes.Span)) is not (null or "What does the privacy spec promise?"))
+        {
+            throw new FuzzException("a changed box opens");
         }
     }
 
