@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using Reeve.Server.Accounts;
-using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Receipts.Attestation;
 using Reeve.Server.Receipts.Checkpoints;

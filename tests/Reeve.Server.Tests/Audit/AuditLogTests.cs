@@ -60,7 +60,7 @@ public sealed class AuditLogTests
         ];
         Assert.Equal(expected, entries.Select(static entry => (entry.Type, entry.KeyId, entry.Subject)));
         Assert.Equal("""{"mode":"live","amount_usd":"2.5"}""", entries[2].Detail);
-        var receipt = (await owner.GetAsync($"/v1/runs/{runId}/receipt")).Json;
+        var receipt = (await owner.GetAsync($"/v1/receipts/{run.GetProperty("receipt_id").GetString()}")).Json;
         Assert.Equal($$"""{"log_head":"{{receipt.GetProperty("log_head").GetString()}}"}""", entries[10].Detail);
         Assert.DoesNotContain(
             entries, static entry => entry.ToString().Contains("canary", StringComparison.OrdinalIgnoreCase));
@@ -148,8 +148,10 @@ public sealed class AuditLogTests
     [InlineData("DELETE FROM audit_entries", "the account has no audit")]
     [InlineData("DELETE FROM audit_entries", "it has checkpoints and no audit")]
     [InlineData("UPDATE audit_entries SET account_id = 'acct_1'", "an audit belongs to no account")]
-    [InlineData("UPDATE audit_checkpoints SET seq = 1", "its checkpoint at 1 says something else")]
-    [InlineData("UPDATE audit_checkpoints SET seq = 99", "its audit has a checkpoint at 99 and no such entry")]
+    [InlineData("UPDATE audit_checkpoints SET seq = 1 WHERE seq = (SELECT max(seq) FROM audit_checkpoints)",
+        "its checkpoint at 1 says something else")]
+    [InlineData("UPDATE audit_checkpoints SET seq = 99 WHERE seq = (SELECT max(seq) FROM audit_checkpoints)",
+        "its audit has a checkpoint at 99 and no such entry")]
     [InlineData("UPDATE audit_checkpoints SET document = replace(document, '\"head\":\"', '\"head\":\"0')",
         "is not the one that was signed")]
     [InlineData("UPDATE audit_checkpoints SET document = replace(document, 'issued_at\":\"2026', 'issued_at\":\"2027')",

@@ -215,7 +215,9 @@ public sealed class ReceiptsProcessTests : IDisposable
             $"Data Source={DataFolder.DatabaseIn(Data)};Pooling=False");
         connection.Open();
         using var command = connection.CreateCommand();
+#pragma warning disable CA2100 // Constants of this class.
         command.CommandText = sql;
+#pragma warning restore CA2100
         command.ExecuteNonQuery();
     }
 

@@ -21,12 +21,14 @@ internal sealed partial class AuditCheckpoints(
     private readonly Channel<bool> _wanted = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
+    private PeriodicTimer? _timer;
     private Task _loop = Task.CompletedTask;
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         await TrySignAsync();
-        _loop = LoopAsync(_stopping.Token);
+        _timer = new PeriodicTimer(Interval, time);
+        _loop = LoopAsync(_timer, _stopping.Token);
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -36,7 +38,11 @@ internal sealed partial class AuditCheckpoints(
         await TrySignAsync();
     }
 
-    public void Dispose() => _stopping.Dispose();
+    public void Dispose()
+    {
+        _timer?.Dispose();
+        _stopping.Dispose();
+    }
 
     /// <summary>
     /// An account has that many entries; called in the transaction that adds one, so it only takes note.
@@ -107,20 +113,25 @@ internal sealed partial class AuditCheckpoints(
         return AuditLog.Head(session, accountId)?.Seq == head.Seq ? (head, head.Seq > begun) : (null, false);
     }
 
-    private async Task LoopAsync(CancellationToken stop)
+    private async Task LoopAsync(PeriodicTimer timer, CancellationToken stop)
     {
-        using var timer = new PeriodicTimer(Interval, time);
         try
         {
-            var (tick, wanted) = (NextTickAsync(timer, stop), NextWishAsync(stop));
+            var tick = timer.WaitForNextTickAsync(stop).AsTask();
+            var wanted = _wanted.Reader.ReadAsync(stop).AsTask();
             while (true)
             {
                 var first = await Task.WhenAny(tick, wanted);
                 await first;
                 await TrySignAsync();
-                (tick, wanted) = first == tick
-                    ? (NextTickAsync(timer, stop), wanted)
-                    : (tick, NextWishAsync(stop));
+                if (first == tick)
+                {
+                    tick = timer.WaitForNextTickAsync(stop).AsTask();
+                }
+                else
+                {
+                    wanted = _wanted.Reader.ReadAsync(stop).AsTask();
+                }
             }
         }
         catch (OperationCanceledException)
@@ -128,11 +139,6 @@ internal sealed partial class AuditCheckpoints(
             // StopAsync signs the rest.
         }
     }
-
-    private static Task NextTickAsync(PeriodicTimer timer, CancellationToken stop) =>
-        timer.WaitForNextTickAsync(stop).AsTask();
-
-    private Task NextWishAsync(CancellationToken stop) => _wanted.Reader.ReadAsync(stop).AsTask();
 
     private async Task TrySignAsync()
     {

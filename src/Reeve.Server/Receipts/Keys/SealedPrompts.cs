@@ -61,11 +61,11 @@ internal sealed class SealedPrompts : IDisposable
     private static class NativeMethods
     {
         [DllImport("libsodium", EntryPoint = "sodium_init", CallingConvention = CallingConvention.Cdecl)]
-        [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories | DllImportSearchPath.AssemblyDirectory)]
+        [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
         internal static extern int Initialise();
 
         [DllImport("libsodium", EntryPoint = "crypto_box_seal_open", CallingConvention = CallingConvention.Cdecl)]
-        [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories | DllImportSearchPath.AssemblyDirectory)]
+        [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
         internal static extern int OpenSealedBox(
             byte[] text, byte[] box, ulong boxLength, byte[] publicKey, byte[] privateKey);
     }

@@ -5,7 +5,6 @@ using Reeve.Reliability.Simulation;
 using Reeve.Server.Audit;
 using Reeve.Server.Receipts;
 using Reeve.Server.Receipts.Checkpoints;
-using Reeve.Server.Receipts.Keys;
 using Reeve.Server.Storage;
 
 namespace Reeve.Reliability.Fuzz.Tamper;
