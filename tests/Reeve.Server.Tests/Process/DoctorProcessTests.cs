@@ -43,7 +43,7 @@ public sealed class DoctorProcessTests : IAsyncLifetime
         foreach (var line in (string[])
         [
             "ok       configuration: It can be read.", "ok       lock: A server is running on this folder.",
-            "ok       database: It opens, and its pages are sound.", "ok       schema: 0001_first.sql.",
+            "ok       database: It opens, and its pages are sound.", "ok       schema: 0001_first.sql",
             "ok       master key: master.key is the one of this data.", "ok       open runs: None.",
             "ok       holds: None is open.", "ok       poisoned runs: None in the last 7 days.",
             "ok       logs: 0 violations in 1 runs, 6 events and 2 ledger entries.",

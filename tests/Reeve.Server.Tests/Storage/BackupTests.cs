@@ -45,7 +45,7 @@ public sealed class BackupTests : IAsyncLifetime
         var manifest = BackupReader.Unpack(File1, null, restored, Cancellation);
         Assert.Equal(TestServer.StartTime.AddTicks(-TestServer.StartTime.Ticks % TimeSpan.TicksPerSecond),
             manifest.MadeAt);
-        Assert.Equal(["0001_first.sql"], manifest.Schema);
+        Assert.Equal("0001_first.sql", manifest.Schema[0]);
         Assert.Equal(File.ReadAllBytes(Path.Combine(Data, MasterKey.FileName)),
             File.ReadAllBytes(Path.Combine(restored, MasterKey.FileName)));
         Assert.Equal(Dump(Data), Dump(restored));
