@@ -77,7 +77,9 @@ public sealed partial class TidyTests
                 .Select(line => $"{file.Path}:{line.Index + 1} has {line.Item.Length} columns"));
         }
 
-        wrong.AddRange(TrackedFiles().Where(static path => new FileInfo(Path.Combine(Root, path)).Length > FileBytesMax)
+        // But for the document that the server writes: it grows with the endpoints.
+        wrong.AddRange(TrackedFiles().Where(static path => path != "spec/openapi.json"
+                && new FileInfo(Path.Combine(Root, path)).Length > FileBytesMax)
             .Select(static path => $"{path} is larger than {FileBytesMax} bytes"));
         AssertNone(wrong);
     }

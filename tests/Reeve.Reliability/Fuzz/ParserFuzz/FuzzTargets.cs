@@ -78,7 +78,7 @@ internal static class FuzzTargets
     // A box to Bob's key of RFC 7748 (6.1).
     private const string Sealed =
         "sealed:Vau9o9OlfYbuHpYmXsKC1Jtapg-Gt11lNv6IW-ecLGg8H2XSe5jY4x_uvN3Kee2r51pfKUCgQlP_bFUcuLTif02SY9GXbf06ZKtg"
-        + "yPxUxXw5vUo";
+        + "yPxUwXw5vUo";
 
     private static readonly SealedPrompts Prompts = new(
         Convert.FromHexString("5DAB087E624A8A4B79E17F8B83800EE66F3BB1292618B6FD1C2F8B27FF88E0EB"),

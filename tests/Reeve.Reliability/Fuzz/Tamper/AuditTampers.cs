@@ -114,7 +114,7 @@ internal sealed class AuditTampers(DbSession session, SimRandom random)
         return $"hash: a copy of {row} added to audit_entries";
     }
 
-    /// <summary>The chain and all checkpoints made anew and signed with another key, which is put in the list.</summary>
+    /// <summary>The chain and all checkpoints made anew and signed with another key, which may be listed.</summary>
     private string Forge()
     {
         session.Execute("UPDATE audit_entries SET at = at + 1 WHERE seq = 1");

@@ -7,7 +7,7 @@ public sealed class SealedPromptsTests : IDisposable
 {
     private const string Question =
         "sealed:Vau9o9OlfYbuHpYmXsKC1Jtapg-Gt11lNv6IW-ecLGg8H2XSe5jY4x_uvN3Kee2r51pfKUCgQlP_bFUcuLTif02SY9GXbf06ZKtg"
-        + "yPxUxXw5vUo";
+        + "yPxUwXw5vUo";
 
     private readonly SealedPrompts _prompts = new(
         Convert.FromHexString("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"),
@@ -37,6 +37,7 @@ public sealed class SealedPromptsTests : IDisposable
     public void Open_AChangedBox_GivesNothing()
     {
         const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        Assert.NotNull(_prompts.Open(Question));
         for (var i = SealedPrompts.Prefix.Length; i < Question.Length - 1; i++)
         {
             var other = Alphabet[(Alphabet.IndexOf(Question[i], StringComparison.Ordinal) + 1) % 64];
