@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Reeve.Server.Audit;
 using Reeve.Server.Receipts;
 using Reeve.Server.Receipts.Checkpoints;
@@ -121,11 +122,30 @@ internal sealed class AuditCheck(
                     "the audit names another log head");
                 break;
             case AuditTypes.SigningKeyRotated:
-                Expect(session.Exists("SELECT 1 FROM signing_keys WHERE kid = $1", entry.Subject), entry.Subject,
-                    "the audit names a signing key that is not there");
+                foreach (var kid in KeysOf(entry))
+                {
+                    Expect(session.Exists("SELECT 1 FROM signing_keys WHERE kid = $1", kid), kid,
+                        "the audit names a key of the server that is not there");
+                }
+
                 break;
             default:
                 break;
+        }
+    }
+
+    /// <summary>The keys that a rotation made and retired; a detail that was edited names none.</summary>
+    private static List<string> KeysOf(AuditEntry rotation)
+    {
+        try
+        {
+            using var detail = JsonDocument.Parse(rotation.Detail);
+            return [rotation.Subject, .. detail.RootElement.EnumerateObject().Select(
+                static member => member.Value.GetString() ?? "")];
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            return [];
         }
     }
 

@@ -417,6 +417,8 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
             _signatures = KeyRing.VerifierOf(genuine);
             _violations.AddRange(changed.Select(
                 static kid => new Violation("I12", kid, "this key is not as the server wrote it")));
+            Expect(KeyRing.IsComplete(genuine) || !KeyRing.IsNeeded(session), "I12", "keys",
+                "the server has not one active key of each kind");
         }
     }
 

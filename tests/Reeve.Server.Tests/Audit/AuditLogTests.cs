@@ -160,6 +160,7 @@ public sealed class AuditLogTests
     [InlineData("UPDATE signing_keys SET created_at = 1", "this key is not as the server wrote it")]
     [InlineData("UPDATE signing_keys SET secret = zeroblob(32)", "this key is not as the server wrote it")]
     [InlineData("DELETE FROM signing_keys WHERE use = 'sig'", "is not as it was signed: unknown_key")]
+    [InlineData("DELETE FROM signing_keys WHERE use = 'enc'", "has not one active key of each kind")]
     public async Task Verify_OfAChangedFile_SaysWhatIsWrong(string sql, string problem)
     {
         await using var server = await TestServer.StartAsync();

@@ -98,6 +98,10 @@ public sealed class ReceiptsProcessTests : IDisposable
         }
 
         await AssertSoundAsync();
+        Edit("DELETE FROM signing_keys WHERE use = 'enc' AND retired_at IS NOT NULL");
+        var found = await VerifyAsync();
+        Assert.True(found.Code == 1 && found.Output.Contains("the audit names a key of the server that is not there",
+            StringComparison.Ordinal), found.Output);
     }
 
     /// <summary>A crash anywhere in it leaves the old keys or the new ones, and never half of both.</summary>

@@ -52,9 +52,7 @@ internal sealed class KeyRing : IDisposable
     internal static KeyRing Open(DbSession session, MasterKey master)
     {
         var (keys, changed) = Read(session, master);
-        return changed.Count == 0
-            && keys.Count(static key => key is { IsActive: true, Use: KeyUses.Sign }) == 1
-            && keys.Count(static key => key is { IsActive: true, Use: KeyUses.Encrypt }) == 1
+        return changed.Count == 0 && IsComplete(keys)
             ? new KeyRing(master, keys)
             : throw new StartException("The server's signing keys in the database were changed; `reeve verify` says "
                 + "more. Go back to the newest backup that verifies.");
@@ -73,6 +71,15 @@ internal sealed class KeyRing : IDisposable
         return ([.. rows.Where(row => row.Key.IsGenuine(master, row.Mac)).Select(static row => row.Key)],
             [.. rows.Where(row => !row.Key.IsGenuine(master, row.Mac)).Select(static row => row.Key.Kid)]);
     }
+
+    /// <summary>False before the first start of a server of this version is through.</summary>
+    internal static bool IsNeeded(DbSession session) => SigningKeyStore.IsThere(session)
+        && session.Exists("SELECT 1 FROM audit_entries LIMIT 1");
+
+    /// <summary>One active pair of each kind.</summary>
+    internal static bool IsComplete(IReadOnlyList<SigningKey> keys) =>
+        keys.Count(static key => key is { IsActive: true, Use: KeyUses.Sign }) == 1
+        && keys.Count(static key => key is { IsActive: true, Use: KeyUses.Encrypt }) == 1;
 
     internal static ReceiptVerifier VerifierOf(IEnumerable<SigningKey> keys) => new(
         [.. keys.Where(static key => key.Use == KeyUses.Sign).Select(static key => key.PublicKey)]);
