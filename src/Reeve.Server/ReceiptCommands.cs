@@ -79,8 +79,8 @@ internal static class ReceiptCommands
         if (AccountStore.FindOperator(session) is { } account)
         {
             AuditLog.Append(session, new TenantContext(account.Id), AuditTypes.SigningKeyRotated, made.Sign.Kid, at,
-                AuditLog.Detail([("sealed_to", made.Encrypt.Kid),
-                    .. old.Keys.Where(static key => key.IsActive).Select(static key => ($"retired_{key.Use}", key.Kid))]));
+                AuditLog.Detail([("sealed_to", made.Encrypt.Kid), .. old.Keys.Where(static key => key.IsActive)
+                    .Select(static key => ($"retired_{key.Use}", key.Kid))]));
         }
 
         return made;
