@@ -14,7 +14,7 @@ internal static class SigningKeyStore
     /// <summary>Oldest first, with the code that tells whether the row is genuine.</summary>
     internal static List<(SigningKey Key, byte[] Mac)> List(DbSession session) => session.List(
         "SELECT kid, use, public_key, secret, created_at, retired_at, mac FROM signing_keys "
-        + "ORDER BY created_at, use, kid",
+        + "ORDER BY created_at, use DESC, kid",
         static row => (
             new SigningKey(row.StringOrNull(0) ?? "", row.StringOrNull(1) ?? "", row.BytesOrNull(2) ?? [],
                 row.BytesOrNull(3), Time(row.LongOrNull(4) ?? 0),

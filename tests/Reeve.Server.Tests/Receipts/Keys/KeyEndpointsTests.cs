@@ -19,7 +19,7 @@ public sealed class KeyEndpointsTests
 
                 Assert.Equal((200, "public, max-age=300"), (answer.Status, answer.Header("Cache-Control")));
                 var keys = answer.Json.GetProperty("keys").EnumerateArray().ToList();
-                Assert.Equal([("enc", "X25519"), ("sig", "Ed25519")], keys.Select(static key =>
+                Assert.Equal([("sig", "Ed25519"), ("enc", "X25519")], keys.Select(static key =>
                     (key.GetProperty("use").GetString()!, key.GetProperty("crv").GetString()!)));
                 Assert.All(keys, static key =>
                 {
