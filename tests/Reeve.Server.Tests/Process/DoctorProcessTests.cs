@@ -54,7 +54,7 @@ public sealed class DoctorProcessTests : IAsyncLifetime
         }
 
         Assert.Contains(
-            lines, static line => line.StartsWith("ok       schema: 0001_first.sql", StringComparison.Ordinal));
+            lines, static line => line.StartsWith("ok       schema: 00", StringComparison.Ordinal));
 
         // How old the runtime of this machine is, and how much room there is, is not the test's.
         Assert.DoesNotContain(lines, static line => line.StartsWith("problem", StringComparison.Ordinal)
