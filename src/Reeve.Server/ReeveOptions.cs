@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Reeve.Server.Inference;
 
 namespace Reeve.Server;
@@ -14,6 +15,8 @@ internal sealed record ReeveOptions
     internal CreditOptions Credits { get; init; } = new();
 
     internal LimitOptions Limits { get; init; } = new();
+
+    internal PrivacyOptions Privacy { get; init; } = new();
 
     /// <summary>From then on <c>POST /v1/agents/{agentId}/chat</c> answers 410.</summary>
     internal DateTimeOffset LegacyChatSunset { get; init; } = new(2027, 6, 30, 0, 0, 0, TimeSpan.Zero);
@@ -33,9 +36,18 @@ internal sealed record CreditOptions
     internal long RoundToMicroUsd { get; init; } = 1;
 }
 
+internal sealed record PrivacyOptions
+{
+    /// <summary>What else is personal data here: a kind in capitals, and a pattern that is matched in linear time.</summary>
+    internal IReadOnlyList<(string Kind, Regex Pattern)> Patterns { get; init; } = [];
+}
+
 internal sealed record LimitOptions
 {
     internal long BodyBytesMax { get; init; } = 1L << 20;
+
+    /// <summary>For chat completions, which may bring images, and embeddings.</summary>
+    internal long ChatBytesMax { get; init; } = 20L << 20;
 
     internal long UploadBytesMax { get; init; } = 32L << 20;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
 
@@ -130,6 +131,7 @@ internal sealed class ReeveOptionsReader
             Inference = new ProviderOptionsReader(_environment).Read(file.Object("inference")),
             Credits = Credits(file.Object("credits")),
             Limits = Limits(file.Object("limits")),
+            Privacy = Privacy(file.Object("privacy")),
             LegacyChatSunset = Sunset(file),
         };
         file.RejectUnknown();
@@ -207,6 +209,7 @@ internal sealed class ReeveOptionsReader
         return new LimitOptions
         {
             BodyBytesMax = section?.Integer("body_bytes_max", Kibibyte, Gibibyte) ?? options.BodyBytesMax,
+            ChatBytesMax = section?.Integer("chat_bytes_max", Kibibyte, Gibibyte) ?? options.ChatBytesMax,
             UploadBytesMax = section?.Integer("upload_bytes_max", Kibibyte, Gibibyte) ?? options.UploadBytesMax,
             RunsMax = (int)(section?.Integer("runs_max", 1, 1_000_000) ?? options.RunsMax),
             StreamsMax = (int)(section?.Integer("streams_max", 1, 1_000_000) ?? options.StreamsMax),
@@ -218,6 +221,35 @@ internal sealed class ReeveOptionsReader
         };
 
         int Rate(string plan, int otherwise) => (int)(rates?.Integer(plan, 1, 10_000_000) ?? otherwise);
+    }
+
+    private static PrivacyOptions Privacy(RequestObject? section)
+    {
+        const int PatternsMax = 50;
+        const int KindMax = 32;
+        const int PatternMax = 1_000;
+        var patterns = new List<(string, Regex)>();
+        foreach (var entry in section?.Objects("patterns", PatternsMax) ?? [])
+        {
+            var kind = entry.RequiredString("kind", 1, KindMax);
+            if (!kind.All(char.IsAsciiLetterUpper))
+            {
+                throw entry.Wrong("kind", "must be capital letters, such as EMPLOYEE");
+            }
+
+            var pattern = entry.RequiredString("pattern", 1, PatternMax);
+            try
+            {
+                patterns.Add((kind, new Regex(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant)));
+            }
+            catch (Exception error) when (error is ArgumentException or NotSupportedException)
+            {
+                throw entry.Wrong("pattern",
+                    "must be a regular expression without backreferences and lookarounds, which take no linear time");
+            }
+        }
+
+        return new PrivacyOptions { Patterns = patterns };
     }
 
     private static DateTimeOffset Sunset(RequestObject file)

@@ -2,6 +2,7 @@ using Reeve.Server.Accounts;
 using Reeve.Server.Agents;
 using Reeve.Server.Apis.Auteryn;
 using Reeve.Server.Apis.Mesh;
+using Reeve.Server.Apis.OpenAI;
 using Reeve.Server.Conversations;
 using Reeve.Server.Credits;
 using Reeve.Server.Http;
@@ -70,7 +71,9 @@ internal static class ReeveServer
         app.MapDocuments();
         app.MapConversations();
         app.MapReceipts();
+        app.MapProviders();
         app.MapMesh();
+        app.MapOpenAI();
         app.MapAuteryn();
         return app;
     }
@@ -88,6 +91,7 @@ internal static class ReeveServer
         services.AddReceipts();
         services.AddRuns();
         services.AddMesh();
+        services.AddOpenAI();
         services.AddAuteryn();
     }
 }

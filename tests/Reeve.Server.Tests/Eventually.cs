@@ -3,10 +3,12 @@ namespace Reeve.Server.Tests;
 /// <summary>Waits for something that happens by itself soon; fails after <see cref="TestServer.Timeout"/>.</summary>
 internal static class Eventually
 {
-    internal static async Task TrueAsync(Func<bool> condition)
+    internal static Task TrueAsync(Func<bool> condition) => TrueAsync(() => Task.FromResult(condition()));
+
+    internal static async Task TrueAsync(Func<Task<bool>> condition)
     {
         var start = TimeProvider.System.GetTimestamp();
-        while (!condition())
+        while (!await condition())
         {
             Assert.True(TimeProvider.System.GetElapsedTime(start) < TestServer.Timeout, "It did not happen in time.");
             await Task.Delay(

@@ -41,6 +41,9 @@ internal sealed record AgentConfig
 
     internal bool BuiltinFallback { get; init; }
 
+    /// <summary>False: a provider that is lost after the first text ends the run.</summary>
+    internal bool MidstreamFallback { get; init; } = true;
+
     internal PrivacyClass PrivacyClass { get; init; }
 
     /// <summary>Null: the provider's own.</summary>

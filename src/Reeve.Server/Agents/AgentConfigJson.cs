@@ -45,6 +45,7 @@ internal static class AgentConfigJson
         writer.WriteEndArray();
         writer.WriteNumber("conversation_limit"u8, config.ConversationLimit);
         writer.WriteBoolean("builtin_fallback"u8, config.BuiltinFallback);
+        writer.WriteBoolean("midstream_fallback"u8, config.MidstreamFallback);
         writer.WriteStartObject("limits"u8);
         writer.WriteNumber("max_steps"u8, config.Limits.MaxSteps);
         writer.WriteNumber("max_tool_calls"u8, config.Limits.MaxToolCalls);
@@ -68,6 +69,7 @@ internal static class AgentConfigJson
             Instructions = stored.String("instructions", 0, int.MaxValue) ?? none.Instructions,
             Model = stored.String("model", 0, int.MaxValue) ?? none.Model,
             BuiltinFallback = stored.Boolean("builtin_fallback") ?? none.BuiltinFallback,
+            MidstreamFallback = stored.Boolean("midstream_fallback") ?? none.MidstreamFallback,
             PrivacyClass = stored.Word("privacy_class", PrivacyClasses.Words) is { } word
                 ? PrivacyClasses.Parse(word) : none.PrivacyClass,
             Temperature = Decimal(stored, "temperature"),

@@ -34,6 +34,8 @@ internal sealed class AgentInput(KnownModel knownModel, ToolCatalog catalog)
             Model = ReadModel(body) ?? Kept(body, "model", old.Model, none.Model),
             BuiltinFallback = body.Boolean("builtin_fallback")
                 ?? Kept(body, "builtin_fallback", old.BuiltinFallback, none.BuiltinFallback),
+            MidstreamFallback = body.Boolean("midstream_fallback")
+                ?? Kept(body, "midstream_fallback", old.MidstreamFallback, none.MidstreamFallback),
             PrivacyClass = body.Word("privacy_class", PrivacyClasses.Words) is { } word
                 ? PrivacyClasses.Parse(word) : Kept(body, "privacy_class", old.PrivacyClass, none.PrivacyClass),
             Temperature = body.Number("temperature", 0, 2, decimals: 6)

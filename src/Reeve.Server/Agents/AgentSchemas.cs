@@ -31,6 +31,7 @@ internal static class AgentSchemas
         ("tools", Schema.List(Schema.Ref("AgentTool"))),
         ("conversation_limit", Schema.Integer()),
         ("builtin_fallback", Schema.Flag()),
+        ("midstream_fallback", Schema.Flag()),
         ("limits", Schema.Record(
             ("max_steps", Schema.Integer()),
             ("max_tool_calls", Schema.Integer()),
@@ -51,6 +52,7 @@ internal static class AgentSchemas
             .About("May hold {{user.name}}, {{user.id}} and {{metadata.key}}, replaced in one pass.")),
         ("model", Schema.Text(1, 200).About("auto, cheapest, fast, best or the id of a model.")),
         ("builtin_fallback", Schema.Flag().About("When every permitted provider failed, the built-in model answers.")),
+        ("midstream_fallback", Schema.Flag().About("False: a provider lost after the first text ends the run.")),
         ("privacy_class", Schema.Word(PrivacyClasses.Words)),
         ("temperature", Schema.Number(0, 2)),
         ("max_output_tokens", Schema.Integer(1, 128_000)),

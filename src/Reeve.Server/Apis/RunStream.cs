@@ -16,7 +16,7 @@ internal delegate void Projection(RunState state, RunEvent entry, FrameSink fram
 /// <summary>
 /// Takes the frames of a projection and numbers them; those up to a cursor are counted and not written.
 /// </summary>
-internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
+internal sealed class FrameSink(SseWriter writer, long after, bool isNumbered = true) : IDisposable
 {
     private readonly ArrayBufferWriter<byte> _buffer = new(256);
     private Utf8JsonWriter? _json;
@@ -49,9 +49,24 @@ internal sealed class FrameSink(SseWriter writer, long after) : IDisposable
 
         write(_json, data);
         _json.Flush();
-        writer.Write(Count, name, _buffer.WrittenSpan);
+        Write(name, _buffer.WrittenSpan);
+    }
+
+    /// <summary>Adds a frame whose data is not JSON.</summary>
+    internal void Add(ReadOnlySpan<byte> data)
+    {
+        Count++;
+        if (Count > after)
+        {
+            Write(null, data);
+        }
+    }
+
+    private void Write(string? name, ReadOnlySpan<byte> data)
+    {
+        writer.Write(isNumbered ? Count : null, name, data);
         HasUnsent = true;
-        UnsentBytes += _buffer.WrittenCount;
+        UnsentBytes += data.Length;
     }
 
     public void Dispose() => _json?.Dispose();
@@ -95,12 +110,15 @@ internal sealed class RunStream(
         return new StreamPlace(capacity.Streams);
     }
 
-    /// <summary>Answers the whole request; true when the stream reached the end of the run.</summary>
+    /// <summary>
+    /// Answers the whole request; true when the stream reached the end of the run. A dialect without cursors says in
+    /// <paramref name="ending"/> with what a stream ends that the server closes before.
+    /// </summary>
     internal async Task<bool> SendAsync(
-        HttpContext context, RunFeed feed, Projection project, long after)
+        HttpContext context, RunFeed feed, Projection project, long after, Action<FrameSink>? ending = null)
     {
         var writer = new SseWriter(context, time);
-        using var frames = new FrameSink(writer, after);
+        using var frames = new FrameSink(writer, after, isNumbered: ending is null);
         var state = new RunState(feed.RunId, credits);
 
         // A stream ends with its reader, with its key and with the server; the run behind it goes on.
@@ -152,6 +170,12 @@ internal sealed class RunStream(
 
             if (closing.IsCancellationRequested)
             {
+                if (ending is not null && !context.RequestAborted.IsCancellationRequested)
+                {
+                    ending(frames);
+                    await FlushAsync(writer, frames, closing.Token);
+                }
+
                 return false;
             }
         }

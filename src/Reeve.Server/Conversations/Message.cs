@@ -71,4 +71,8 @@ internal sealed record HistoryTurn(string User, string? Assistant);
 /// <param name="Strictest">The strictest class of all earlier runs and copied messages.</param>
 /// <param name="LastOrdinal">Of the newest run, whatever its status; 0 when there is none.</param>
 internal sealed record ConversationHistory(
-    IReadOnlyList<HistoryTurn> Turns, bool IsWhole, PrivacyClass Strictest, long LastOrdinal);
+    IReadOnlyList<HistoryTurn> Turns, bool IsWhole, PrivacyClass Strictest, long LastOrdinal)
+{
+    /// <summary>Of a conversation that begins.</summary>
+    internal static readonly ConversationHistory None = new([], true, PrivacyClass.Standard, 0);
+}

@@ -28,7 +28,7 @@ internal sealed class OpenApiDocument(EndpointDataSource endpoints, IEnumerable<
             .Where(static endpoint => endpoint.Metadata.GetMetadata<IExcludeFromDescriptionMetadata>() is null)
             .OrderBy(static endpoint => endpoint.RoutePattern.RawText, StringComparer.Ordinal))
         {
-            var path = '/' + endpoint.RoutePattern.RawText!.Trim('/');
+            var path = '/' + endpoint.RoutePattern.RawText!.Trim('/').Replace("{**", "{", StringComparison.Ordinal);
             var item = paths.TryGetValue(path, out var known) ? known : paths[path] = [];
             foreach (var method in endpoint.Metadata.GetRequiredMetadata<IHttpMethodMetadata>().HttpMethods)
             {

@@ -37,15 +37,22 @@ internal sealed class SseWriter(HttpContext context, TimeProvider time)
         response.Headers["X-Accel-Buffering"] = "no";
     }
 
-    /// <summary>Adds a frame; nothing leaves before <see cref="FlushAsync"/>.</summary>
-    internal void Write(long id, string? name, ReadOnlySpan<byte> data)
+    /// <summary>
+    /// Adds a frame, with a number where the dialect has them; nothing leaves before <see cref="FlushAsync"/>.
+    /// </summary>
+    internal void Write(long? id, string? name, ReadOnlySpan<byte> data)
     {
         var span = _writer.GetSpan(64 + (name?.Length ?? 0) + data.Length);
-        "id: "u8.CopyTo(span);
-        var length = 4;
-        _ = id.TryFormat(span[length..], out var digits, default, CultureInfo.InvariantCulture);
-        length += digits;
-        span[length++] = (byte)'\n';
+        var length = 0;
+        if (id is { } number)
+        {
+            "id: "u8.CopyTo(span);
+            length += 4;
+            _ = number.TryFormat(span[length..], out var digits, default, CultureInfo.InvariantCulture);
+            length += digits;
+            span[length++] = (byte)'\n';
+        }
+
         if (name is not null)
         {
             "event: "u8.CopyTo(span[length..]);

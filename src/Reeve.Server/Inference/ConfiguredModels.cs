@@ -8,14 +8,27 @@ namespace Reeve.Server.Inference;
 /// <summary>Makes the catalogue's entries from what the operator configured.</summary>
 internal static class ConfiguredModels
 {
-    internal static IReadOnlyList<CatalogEntry> Create(InferenceOptions options, ProviderTools tools) =>
-    [
-        .. from provider in options.Providers
-           from model in provider.Models
-           select new CatalogEntry(model, Client(provider, model, tools), provider.Marks),
-    ];
+    internal static IReadOnlyList<CatalogEntry> Create(
+        InferenceOptions options, ProviderTools tools, ProviderHealth health)
+    {
+        foreach (var provider in options.Providers)
+        {
+            health.Of(provider.Name).Settings = new ProviderSettings
+            {
+                TimeoutMilliseconds = (int)provider.Timeout.TotalMilliseconds,
+            };
+        }
 
-    private static IChatClient Client(ProviderOptions provider, Model model, ProviderTools tools)
+        return
+        [
+            .. from provider in options.Providers
+               from model in provider.Models
+               select new CatalogEntry(model, Client(provider, model, tools, health), provider.Marks),
+        ];
+    }
+
+    private static IChatClient Client(
+        ProviderOptions provider, Model model, ProviderTools tools, ProviderHealth health)
     {
         return provider.Kind switch
         {
@@ -29,7 +42,7 @@ internal static class ConfiguredModels
             Provider = provider.Name,
             Uri = new Uri(address),
             Headers = Headers(provider),
-            SilenceMax = provider.Timeout,
+            SilenceMax = () => health.Of(provider.Name).Settings.Timeout,
         };
     }
 

@@ -8,7 +8,10 @@ internal static class InferenceSetup
 {
     internal static void AddInference(this IServiceCollection services)
     {
+        services.AddSingleton(ProviderSchemas.All);
         services.AddSingleton<ProviderHealth>();
+        services.AddSingleton<ProviderRegister>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ProviderRegister>());
         services.AddSingleton(static _ => new ProviderHttp());
         services.AddSingleton<ModelRouter>();
         services.AddSingleton(static provider => new ProviderTools(
@@ -19,7 +22,7 @@ internal static class InferenceSetup
             [
                 .. provider.GetServices<CatalogEntry>(),
                 .. ConfiguredModels.Create(provider.GetRequiredService<ReeveOptions>().Inference,
-                    provider.GetRequiredService<ProviderTools>()),
+                    provider.GetRequiredService<ProviderTools>(), provider.GetRequiredService<ProviderHealth>()),
             ]));
     }
 }

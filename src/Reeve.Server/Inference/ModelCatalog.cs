@@ -5,7 +5,10 @@ using Reeve.Server.Privacy;
 namespace Reeve.Server.Inference;
 
 /// <summary>A model that can be called, through what, and what its provider promises of the content.</summary>
-internal sealed record CatalogEntry(Model Model, IChatClient Client, PrivacyMarks Privacy);
+internal sealed record CatalogEntry(Model Model, IChatClient Client, PrivacyMarks Privacy)
+{
+    internal RouteKey Key => new(Model.Id, Model.Provider);
+}
 
 /// <summary>The names that a caller may give in the place of a model; the router then chooses.</summary>
 internal static class RouterModes
@@ -26,7 +29,7 @@ internal sealed class ModelCatalog
     private const string SonnetAlias = "mesh/claude-sonnet-4";
     private const string SonnetPrefix = "mesh/claude-sonnet-";
 
-    private readonly FrozenDictionary<string, CatalogEntry> _byId;
+    private readonly FrozenDictionary<string, CatalogEntry[]> _byId;
 
     internal ModelCatalog(
         IEnumerable<(Model Model, IChatClient Client)> builtIns, IEnumerable<CatalogEntry> configured)
@@ -36,21 +39,23 @@ internal sealed class ModelCatalog
             .. configured,
             .. builtIns.Select(pair => new CatalogEntry(pair.Model, pair.Client, PrivacyMarks.Process)),
         ];
-        var byId = new Dictionary<string, CatalogEntry>(StringComparer.Ordinal);
+        var routes = new HashSet<RouteKey>();
         foreach (var entry in Entries)
         {
-            if (entry.Model.InputUsdPerMillion < 0 || entry.Model.OutputUsdPerMillion < 0
-                || !byId.TryAdd(entry.Model.Id, entry))
+            if (entry.Model.InputUsdPerMillion < 0 || entry.Model.OutputUsdPerMillion < 0 || !routes.Add(entry.Key))
             {
                 throw new ArgumentException($"The model {entry.Model.Id} has a negative price or is there twice.");
             }
         }
 
+        var byId = Entries.GroupBy(static entry => entry.Model.Id, StringComparer.Ordinal)
+            .ToDictionary(static group => group.Key, static group => group.ToArray(), StringComparer.Ordinal);
+
         // The documentation's example asks for a Sonnet without its minor version.
-        if (Entries.Where(entry => entry.Model.Id.StartsWith(SonnetPrefix, StringComparison.Ordinal))
-            .MaxBy(entry => entry.Model.Id, StringComparer.Ordinal) is { } sonnet)
+        if (byId.Keys.Where(static id => id.StartsWith(SonnetPrefix, StringComparison.Ordinal))
+            .Max(StringComparer.Ordinal) is { } sonnet)
         {
-            byId.TryAdd(SonnetAlias, sonnet);
+            byId.TryAdd(SonnetAlias, byId[sonnet]);
         }
 
         _byId = byId.ToFrozenDictionary(StringComparer.Ordinal);
@@ -64,5 +69,12 @@ internal sealed class ModelCatalog
     internal static bool IsRouterMode(string name) => RouterModes.Words.AsSpan().Contains(name);
 
     /// <summary>By id or alias; the entry's own id is the canonical one. Null for a name that is unknown.</summary>
-    internal CatalogEntry? Find(string id) => _byId.GetValueOrDefault(id);
+    internal CatalogEntry? Find(string id) => Routes(id) is [var first, ..] ? first : null;
+
+    /// <summary>Everybody who answers for a model; none for a name that is unknown.</summary>
+    internal CatalogEntry[] Routes(string id) => _byId.GetValueOrDefault(id, []);
+
+    /// <summary>The route of a call that was made; null when it is not configured any more.</summary>
+    internal CatalogEntry? Find(RouteKey route) =>
+        Array.Find(Routes(route.Model), entry => entry.Model.Provider == route.Provider);
 }

@@ -5,78 +5,136 @@ using Reeve.Server.Privacy;
 namespace Reeve.Server.Inference;
 
 /// <summary>
-/// Chooses the model of a call (wire-mesh 4.3). What the privacy class, the kind of key or a missing capability forbids
-/// is never taken. Among the rest a router mode passes over models that the prompt does not fit into, and then those
-/// that the balance does not cover, while others are left; then its own rule decides, then the price, then the id.
+/// Chooses the route of a call (wire-mesh 4.3). What the privacy class, the kind of key or a missing capability forbids
+/// is never taken, nor a provider that is switched off, full or has an open circuit. Among the rest a router mode
+/// passes over models that the prompt does not fit into, then those that the balance does not cover, then providers
+/// that fail more than usual, while others are left; then its own rule decides, then the price, then the id. Between
+/// providers of one model their priority decides, then their weight.
 /// </summary>
 internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
 {
     internal const int QualityOfAutoMin = 50;
-    private const int RetryAfterSeconds = 5;
+    private const int RetryAfterSecondsMin = 5;
     private const string Direct = "direct";
+
+    private uint _choices;
 
     /// <exception cref="ApiException">
     /// No model is permitted, none of those permitted is left, or none has the name.
     /// </exception>
-    internal Route Choose(RouteRequest request) =>
-        ModelCatalog.IsRouterMode(request.Model) ? ChooseByMode(request) : ChooseNamed(request);
-
-    private Route ChooseNamed(RouteRequest request)
+    internal Route Choose(RouteRequest request)
     {
-        var entry = catalog.Find(request.Model)
-            ?? throw ApiException.Invalid("model names no model of this server and no router mode.", "model");
-        if (Obstacle(entry, request) is { } obstacle)
+        Interlocked.Increment(ref _choices);
+        var refusal = new Refusal();
+        var route = request.Fallbacks.Count == 0 ? ChooseOne(request.Model, request, ref refusal)
+            : request.CheapestOfFallbacks ? ChooseCheapest(request, ref refusal)
+            : ChooseInOrder(request, ref refusal);
+        if (route is not null)
         {
-            throw new ApiException(
-                ApiErrorCodes.NoPermittedRoute, $"The model {entry.Model.Id} is ruled out by {obstacle}.");
+            return route;
         }
 
-        return request.Excluded.Contains(entry.Model.Id)
-            ? throw Unavailable()
-            : new Route { Tier = Direct, Model = entry.Model, Client = entry.Client, Reason = "The model was named." };
+        if (refusal.IsLeft)
+        {
+            throw new ApiException(ApiErrorCodes.ProviderUnavailable, "No permitted provider answered.")
+            {
+                RetryAfterSeconds = Math.Max(RetryAfterSecondsMin, (int)Math.Ceiling(refusal.Wait.TotalSeconds)),
+            };
+        }
+
+        throw NothingPermitted(request);
     }
 
-    private Route ChooseByMode(RouteRequest request)
+    private Route? ChooseInOrder(RouteRequest request, ref Refusal refusal)
     {
+        for (var i = -1; i < request.Fallbacks.Count; i++)
+        {
+            // What a mode chose was its one try; then the list goes on.
+            var name = i < 0 ? request.Model : request.Fallbacks[i];
+            if (ModelCatalog.IsRouterMode(name) && request.Excluded.Count > 0)
+            {
+                refusal.IsLeft = true;
+                continue;
+            }
+
+            if (ChooseOne(name, request, ref refusal) is { } route)
+            {
+                return i < 0 ? route : route with { Reason = "It is the first of the list that is left." };
+            }
+        }
+
+        return null;
+    }
+
+    private Route? ChooseCheapest(RouteRequest request, ref Refusal refusal)
+    {
+        var search = new Search(RouterModes.Cheapest);
+        for (var i = -1; i < request.Fallbacks.Count; i++)
+        {
+            foreach (var entry in Named(i < 0 ? request.Model : request.Fallbacks[i]))
+            {
+                Consider(entry, request, ref search, ref refusal);
+            }
+        }
+
+        return search.Best is { } best ? Make(best, Direct, "It is the cheapest of the list that fits.") : null;
+    }
+
+    private Route? ChooseOne(string name, RouteRequest request, ref Refusal refusal)
+    {
+        var isMode = ModelCatalog.IsRouterMode(name);
+        var search = new Search(isMode ? name : null);
+
         // The built-in model is there for when nothing else is permitted, not for when all else has failed.
-        var builtIn = !OthersArePermitted(request);
-        CatalogEntry? chosen = null;
-        var best = default(Rank);
-        var (anyLeft, passedOver) = (false, false);
-        foreach (var entry in catalog.Entries)
+        var builtIn = isMode && !OthersArePermitted(request);
+        foreach (var entry in isMode ? catalog.Entries : Named(name))
         {
-            if (entry.Model.IsBuiltIn != builtIn || !IsPermitted(entry, request) || !HasAll(entry.Model, request.Needs))
+            if (!isMode || entry.Model.IsBuiltIn == builtIn)
             {
-                continue;
-            }
-
-            anyLeft = true;
-            if (request.Excluded.Contains(entry.Model.Id))
-            {
-                continue;
-            }
-
-            var rank = RankOf(entry.Model, request);
-            passedOver |= !rank.IsAffordable;
-            if (chosen is null || rank.IsBefore(best))
-            {
-                (chosen, best) = (entry, rank);
+                Consider(entry, request, ref search, ref refusal);
             }
         }
 
-        if (chosen is null)
-        {
-            throw anyLeft ? Unavailable() : NothingPermitted(request, builtIn);
-        }
-
-        return new Route
-        {
-            Tier = request.Model,
-            Model = chosen.Model,
-            Client = chosen.Client,
-            Reason = Reason(request, chosen.Model, best.IsAffordable && passedOver),
-        };
+        return search.Best is not { } best ? null
+            : isMode ? Make(best, name, Reason(request, name, best.Model, search.PassedOver))
+            : Make(best, Direct, search.Count > 1 || request.Excluded.Count > 0
+                ? "The model was named; its provider is the first that is left."
+                : "The model was named.");
     }
+
+    private void Consider(CatalogEntry entry, RouteRequest request, ref Search search, ref Refusal refusal)
+    {
+        if (!IsPermitted(entry, request) || !HasAll(entry.Model, request.Needs))
+        {
+            return;
+        }
+
+        search.Count++;
+        var (standing, wait) = entry.Model.IsBuiltIn
+            ? (ProviderStanding.Healthy, TimeSpan.Zero)
+            : health.Of(entry.Model.Provider).Look();
+        if (standing > ProviderStanding.Degraded || request.Excluded.Contains(entry.Key))
+        {
+            // The shortest wait of those that are not there just now is when asking again makes sense.
+            refusal.Wait = refusal.Wait == default || wait < refusal.Wait ? wait : refusal.Wait;
+            refusal.IsLeft = true;
+            return;
+        }
+
+        var rank = RankOf(entry.Model, request, search.Mode, standing);
+        search.AnyUncovered |= !rank.IsAffordable;
+        if (search.Best is null || rank.IsBefore(search.Rank))
+        {
+            (search.Best, search.Rank) = (entry, rank);
+        }
+    }
+
+    private CatalogEntry[] Named(string name) => catalog.Routes(name) is { Length: > 0 } routes
+        ? routes
+        : throw ApiException.Invalid("model names no model of this server and no router mode.", "model");
+
+    private static Route Make(CatalogEntry entry, string tier, string reason) =>
+        new() { Tier = tier, Model = entry.Model, Client = entry.Client, Privacy = entry.Privacy, Reason = reason };
 
     private bool OthersArePermitted(RouteRequest request)
     {
@@ -92,31 +150,57 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
     }
 
     private static bool IsPermitted(CatalogEntry entry, RouteRequest request) =>
-        (entry.Model.IsBuiltIn || !request.BuiltInOnly) && PrivacyGate.Permits(request.PrivacyClass, entry.Privacy);
+        (entry.Model.IsBuiltIn || !request.BuiltInOnly)
+        && PrivacyGate.Permits(request.PrivacyClass, entry.Privacy)
+        && !(request.HasImages && PrivacyGate.MustMask(request.PrivacyClass, entry.Privacy));
 
     private static bool HasAll(Model model, IReadOnlySet<string> needs) =>
         needs.Count == 0 || needs.IsSubsetOf(model.Capabilities);
 
-    private Rank RankOf(Model model, RouteRequest request)
+    private Rank RankOf(Model model, RouteRequest request, string? mode, ProviderStanding standing)
     {
         var output = Math.Min(request.OutputTokensMax, model.OutputTokensMax);
         var upstream = Price.Upstream(model, request.PromptTokens, output);
+        var settings = health.Of(model.Provider).Settings;
         return new Rank(
             (long)request.PromptTokens + output <= model.ContextTokens,
             request.AvailableMicroUsd is not { } available || upstream == 0
                 || Price.Estimate(model, request.PromptTokens, output, request.MarginRate) <= available,
-            request.Model switch
+            standing,
+            mode switch
             {
                 RouterModes.Auto => model.Quality >= QualityOfAutoMin ? 0 : 1,
                 RouterModes.Best => -model.Quality,
-                RouterModes.Fast => health.FirstTokenMilliseconds(model.Id) ?? double.PositiveInfinity,
+                RouterModes.Fast => health.FirstTokenMilliseconds(new RouteKey(model.Id, model.Provider))
+                    ?? double.PositiveInfinity,
                 _ => 0,
             },
-            upstream,
-            model.Id);
+            mode is null ? 0 : upstream,
+            model.Id,
+            settings.Priority,
+            Draw(settings.RoutingWeight, model.Provider));
     }
 
-    private string Reason(RouteRequest request, Model model, bool passedOver)
+    // The smallest of such draws falls to each provider as often as its share of the weights says. They are taken from
+    // a count and not from a generator, so that a history can be played again.
+    private double Draw(int weight, string provider)
+    {
+        if (weight == 0)
+        {
+            return double.PositiveInfinity;
+        }
+
+        var mixed = (ulong)Volatile.Read(ref _choices) + ((ulong)(uint)provider.Length << 32);
+        foreach (var character in provider)
+        {
+            mixed = (mixed ^ character) * 0x9E3779B97F4A7C15;
+            mixed ^= mixed >> 29;
+        }
+
+        return -Math.Log(((mixed >> 11) + 1) * (1.0 / (1UL << 53))) / weight;
+    }
+
+    private string Reason(RouteRequest request, string mode, Model model, bool passedOver)
     {
         if (model.IsBuiltIn)
         {
@@ -125,13 +209,13 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
                 : "The privacy class permits built-in models only.";
         }
 
-        var reason = request.Model switch
+        var reason = mode switch
         {
             RouterModes.Auto when model.Quality < QualityOfAutoMin =>
                 "It is the cheapest permitted model, and none of better quality is left.",
             RouterModes.Auto => "It is the cheapest permitted model of sufficient quality.",
             RouterModes.Best => "It has the highest quality of the permitted models.",
-            RouterModes.Fast when health.FirstTokenMilliseconds(model.Id) is null =>
+            RouterModes.Fast when health.FirstTokenMilliseconds(new RouteKey(model.Id, model.Provider)) is null =>
                 "It is the cheapest permitted model, and the speed of none is known.",
             RouterModes.Fast => "It is the quickest permitted model of late.",
             _ => "It is the cheapest permitted model.",
@@ -143,18 +227,17 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
 
     private static string Short(string sentence) => sentence[..^1];
 
-    private static ApiException Unavailable() =>
-        new(ApiErrorCodes.ProviderUnavailable, "No permitted provider answered.")
-        {
-            RetryAfterSeconds = RetryAfterSeconds,
-        };
-
     /// <summary>What rules a model out, as the end of a sentence; null for nothing.</summary>
     private static string? Obstacle(CatalogEntry entry, RouteRequest request)
     {
         if (!PrivacyGate.Permits(request.PrivacyClass, entry.Privacy))
         {
             return $"the privacy class {request.PrivacyClass.Word()}";
+        }
+
+        if (request.HasImages && PrivacyGate.MustMask(request.PrivacyClass, entry.Privacy))
+        {
+            return "the images, in which personal data cannot be masked";
         }
 
         if (request.BuiltInOnly && !entry.Model.IsBuiltIn)
@@ -167,20 +250,51 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
             : "the lack of " + string.Join(", ", request.Needs.Where(need => !entry.Model.Capabilities.Contains(need)));
     }
 
-    private ApiException NothingPermitted(RouteRequest request, bool builtIn)
+    private ApiException NothingPermitted(RouteRequest request)
     {
-        var text = new StringBuilder("No model is permitted: ");
-        var obstacles = catalog.Entries
-            .Where(entry => !entry.Model.IsBuiltIn || builtIn)
+        var isMode = ModelCatalog.IsRouterMode(request.Model);
+        if (!isMode && request.Fallbacks.Count == 0)
+        {
+            var named = catalog.Find(request.Model)!;
+            return new ApiException(ApiErrorCodes.NoPermittedRoute,
+                $"The model {named.Model.Id} is ruled out by {Obstacle(named, request)}.");
+        }
+
+        var builtIn = !OthersArePermitted(request);
+        var asked = isMode
+            ? catalog.Entries.Where(entry => !entry.Model.IsBuiltIn || builtIn)
+            : catalog.Routes(request.Model);
+        var obstacles = asked.Concat(request.Fallbacks.SelectMany(catalog.Routes)).Distinct()
             .Select(entry => Obstacle(entry, request))
             .GroupBy(obstacle => obstacle, StringComparer.Ordinal)
             .Select(group => $"{group.Count()} ruled out by {group.Key}");
         return new ApiException(
             ApiErrorCodes.NoPermittedRoute,
-            text.AppendJoin("; ", obstacles.DefaultIfEmpty("none is configured")).Append('.').ToString());
+            new StringBuilder("No model is permitted: ")
+                .AppendJoin("; ", obstacles.DefaultIfEmpty("none is configured")).Append('.').ToString());
     }
 
-    private readonly record struct Rank(bool Fits, bool IsAffordable, double Score, decimal Price, string Id)
+    /// <summary>Why nothing was found: whether anything would do at another time, and when.</summary>
+    private struct Refusal
+    {
+        internal bool IsLeft;
+        internal TimeSpan Wait;
+    }
+
+    private struct Search(string? mode)
+    {
+        internal readonly string? Mode = mode;
+        internal CatalogEntry? Best;
+        internal Rank Rank;
+        internal bool AnyUncovered;
+        internal int Count;
+
+        internal readonly bool PassedOver => Rank.IsAffordable && AnyUncovered;
+    }
+
+    private readonly record struct Rank(
+        bool Fits, bool IsAffordable, ProviderStanding Standing, double Score, decimal Price, string Id, int Priority,
+        double Draw)
     {
         internal bool IsBefore(in Rank other)
         {
@@ -194,9 +308,16 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
                 return IsAffordable;
             }
 
-            var byScore = Score.CompareTo(other.Score);
-            var byPrice = byScore != 0 ? byScore : Price.CompareTo(other.Price);
-            return byPrice != 0 ? byPrice < 0 : string.CompareOrdinal(Id, other.Id) < 0;
+            if (Standing != other.Standing)
+            {
+                return Standing < other.Standing;
+            }
+
+            var order = Score.CompareTo(other.Score);
+            order = order != 0 ? order : Price.CompareTo(other.Price);
+            order = order != 0 ? order : string.CompareOrdinal(Id, other.Id);
+            order = order != 0 ? order : Priority.CompareTo(other.Priority);
+            return order != 0 ? order < 0 : Draw < other.Draw;
         }
     }
 }

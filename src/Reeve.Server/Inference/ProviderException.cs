@@ -22,6 +22,9 @@ internal enum ProviderFault
 
     /// <summary>An answer that is not what the protocol says.</summary>
     Malformed,
+
+    /// <summary>Not asked: as many calls are under way as are allowed, or its circuit has just opened.</summary>
+    Busy,
 }
 
 /// <summary>

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using Reeve.Server.Privacy;
 
 namespace Reeve.Server.Inference;
 
@@ -11,6 +12,9 @@ internal sealed record Route
     internal required Model Model { get; init; }
 
     internal required IChatClient Client { get; init; }
+
+    /// <summary>What the provider promises of the content.</summary>
+    internal required PrivacyMarks Privacy { get; init; }
 
     /// <summary>One sentence for the run object's <c>route_reason</c>.</summary>
     internal required string Reason { get; init; }

@@ -14,10 +14,16 @@ internal static class PrivacyGate
     {
         PrivacyClass.Standard => true,
 
-        // Masking and encryption at rest do not exist yet: until then nothing of these classes leaves the process.
-        PrivacyClass.Protected => marks.InProcess,
+        PrivacyClass.Protected => marks.ZeroRetention || marks.OperatorRun || marks.InProcess,
         PrivacyClass.PrivateGateway => marks.OperatorRun || marks.InProcess,
         PrivacyClass.Confidential => marks.InProcess,
         _ => false,
     };
+
+    /// <summary>
+    /// True where personal data must be masked in what is sent: from <c>protected</c> on, wherever content leaves what
+    /// the operator himself runs.
+    /// </summary>
+    internal static bool MustMask(PrivacyClass privacyClass, PrivacyMarks marks) =>
+        privacyClass >= PrivacyClass.Protected && !marks.OperatorRun && !marks.InProcess;
 }

@@ -9,7 +9,8 @@ namespace Reeve.Server.Runs;
 /// what only the end tells (usage, tool calls) is kept here.
 /// </summary>
 internal sealed class ModelCall(
-    RunLog log, LiveRun run, RunContext context, PlannedCall plan, TimeProvider time, Failpoints failpoints)
+    RunLog log, LiveRun run, RunContext context, PlannedCall plan, MaskedCall? masked, TimeProvider time,
+    Failpoints failpoints)
 {
     private const int UnawaitedAppendsMax = 64;
 
@@ -37,10 +38,10 @@ internal sealed class ModelCall(
     /// <summary>True once there is text that a caller may have seen.</summary>
     internal bool HasSpoken => _text.Length > 0;
 
-    internal async Task StreamAsync(Prompt prompt, ChatOptions options, CancellationToken cancellationToken)
+    internal async Task StreamAsync(
+        IReadOnlyList<ChatMessage> messages, ChatOptions options, CancellationToken cancellationToken)
     {
-        await foreach (var update in plan.Route.Client.GetStreamingResponseAsync(
-            prompt.Messages, options, cancellationToken))
+        await foreach (var update in plan.Route.Client.GetStreamingResponseAsync(messages, options, cancellationToken))
         {
             Read(update.Contents);
             FinishReason = update.FinishReason ?? FinishReason;
@@ -54,9 +55,10 @@ internal sealed class ModelCall(
         ReadEnd();
     }
 
-    internal async Task AskWholeAsync(Prompt prompt, ChatOptions options, CancellationToken cancellationToken)
+    internal async Task AskWholeAsync(
+        IReadOnlyList<ChatMessage> messages, ChatOptions options, CancellationToken cancellationToken)
     {
-        var response = await plan.Route.Client.GetResponseAsync(prompt.Messages, options, cancellationToken);
+        var response = await plan.Route.Client.GetResponseAsync(messages, options, cancellationToken);
         foreach (var message in response.Messages)
         {
             Read(message.Contents);
@@ -87,10 +89,7 @@ internal sealed class ModelCall(
             {
                 case TextContent text:
                     Cite(text.Annotations);
-                    foreach (var piece in _splitter.Push(text.Text))
-                    {
-                        Say(piece);
-                    }
+                    Say(masked is null ? text.Text : masked.Restore(text.Text));
 
                     break;
                 case FunctionCallContent call:
@@ -107,13 +106,26 @@ internal sealed class ModelCall(
 
     private void ReadEnd()
     {
+        if (masked is not null)
+        {
+            Say(masked.RestoreRest());
+        }
+
         if (_splitter.Flush() is { } rest)
         {
-            Say(rest);
+            SayPiece(rest);
         }
     }
 
-    private void Say(string piece)
+    private void Say(string text)
+    {
+        foreach (var piece in _splitter.Push(text))
+        {
+            SayPiece(piece);
+        }
+    }
+
+    private void SayPiece(string piece)
     {
         if (_text.Length == 0)
         {
@@ -188,8 +200,12 @@ internal sealed class ModelCall(
     {
         var function = context.Tools.Find(call.Name);
         var number = run.State.ToolCalls.Count + _toolCalls.Count + 1;
+
+        // A caller sends the ids of his calls back among those of other runs, and some providers take no id twice.
+        var id = context.Chat is null ? $"call_{number}" : $"call_{run.RunId[(Id.Run.Length + 1)..]}_{number}";
         _toolCalls.Add(new RequestedToolCall(
-            $"call_{number}", function?.Tool ?? call.Name, function?.Action ?? "", Arguments(call)));
+            id, function?.Tool ?? call.Name, function?.Action ?? "",
+            masked is null ? Arguments(call) : masked.Restore(Arguments(call))));
     }
 
     private static JsonElement Arguments(FunctionCallContent call)

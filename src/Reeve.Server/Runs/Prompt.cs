@@ -27,11 +27,11 @@ internal static class PromptBuilder
     internal static int FixedTokens(RunContext context, RunState? state, string input)
     {
         var tokens = MessageTokens + TokenCounter.Estimate(context.Instructions)
-            + MessageTokens + TokenCounter.Estimate(input);
-        foreach (var function in context.Tools.Functions)
+            + (context.Chat is { } chat ? chat.MessageTokens : MessageTokens + TokenCounter.Estimate(input));
+        foreach (var function in context.Functions)
         {
-            tokens += MessageTokens + TokenCounter.Estimate(function.Declaration.Description)
-                + TokenCounter.Estimate(function.Declaration.JsonSchema.GetRawText());
+            tokens += MessageTokens + TokenCounter.Estimate(function.Description)
+                + TokenCounter.Estimate(function.JsonSchema.GetRawText());
         }
 
         tokens += context.Chunks is { } chunks
@@ -69,7 +69,15 @@ internal static class PromptBuilder
             }
         }
 
-        messages.Add(Question(context, state));
+        if (context.Chat is { } chat)
+        {
+            AddChat(messages, context, chat);
+        }
+        else
+        {
+            messages.Add(new ChatMessage(ChatRole.User, WithChunks(context, [new TextContent(state.Admitted.Input)])));
+        }
+
         AddSteps(messages, state);
         if (context.SchemaComplaint is { } complaint)
         {
@@ -100,17 +108,20 @@ internal static class PromptBuilder
         return (count, tokens);
     }
 
-    private static ChatMessage Question(RunContext context, RunState state)
+    /// <summary>The caller's messages as they are; what was retrieved stands before his last words.</summary>
+    private static void AddChat(List<ChatMessage> messages, RunContext context, ChatRequest chat)
     {
-        var contents = new List<AIContent>();
-        foreach (var chunk in context.Chunks ?? [])
+        var before = messages.Count;
+        messages.AddRange(chat.Messages);
+        var last = messages.FindLastIndex(static message => message.Role == ChatRole.User);
+        if (context.Chunks is { Count: > 0 } && last >= before)
         {
-            contents.Add(chunk.ToContent());
+            messages[last] = new ChatMessage(ChatRole.User, WithChunks(context, messages[last].Contents));
         }
-
-        contents.Add(new TextContent(state.Admitted.Input));
-        return new ChatMessage(ChatRole.User, contents);
     }
+
+    private static List<AIContent> WithChunks(RunContext context, IEnumerable<AIContent> contents) =>
+        [.. (context.Chunks ?? []).Select(static chunk => chunk.ToContent()), .. contents];
 
     private static void AddSteps(List<ChatMessage> messages, RunState state)
     {

@@ -29,7 +29,6 @@ internal sealed class RunAdmission(
 {
     private const int QueuedMax = 10;
     private const int TriesMax = 20;
-    private static readonly ConversationHistory NoHistory = new([], true, PrivacyClass.Standard, 0);
     private static readonly JsonElement NoMetadata = JsonElement.Parse("{}");
 
     /// <summary>
@@ -73,10 +72,12 @@ internal sealed class RunAdmission(
         }
 
         var queue = look.Open.Count > 0;
-        var context = contexts.Create(look.Agent!, start, look.History!);
+        var context = look.Agent is { } agent
+            ? contexts.Create(agent, start, look.History!)
+            : RunContexts.Create(start.Chat!);
         var privacyClass = PrivacyClasses.Stricter(
-            PrivacyClasses.Stricter(start.PrivacyClass, look.Agent!.Config.PrivacyClass), look.History!.Strictest);
-        var cap = CreditsMax(start, look.Agent);
+            PrivacyClasses.Stricter(start.PrivacyClass, context.Config.PrivacyClass), look.History!.Strictest);
+        var cap = CreditsMax(start, context.Config);
         PlannedCall plan;
         try
         {
@@ -95,7 +96,7 @@ internal sealed class RunAdmission(
         }
 
         var call = queue ? null : plan;
-        var (run, events) = Prepare(start, look, privacyClass, cap, call);
+        var (run, events) = Prepare(start, look, context.Config, privacyClass, cap, call);
         await run.Turn.WaitAsync(); // Nobody may begin or cancel it before its first events are published.
         log.Admit(run);
         Admission? other;
@@ -147,17 +148,17 @@ internal sealed class RunAdmission(
             return replay;
         }
 
-        var agent = look.Agent!;
-        if (look.IsRemembered
+        if (look.Agent is { } agent && (look.IsRemembered
             ? !AgentStore.IsNewest(session, start.Tenant, agent)
-            : !AgentStore.IsThere(session, start.Tenant, agent.AgentId))
+            : !AgentStore.IsThere(session, start.Tenant, agent.AgentId)))
         {
             return new Admission(run.RunId, null, IsReplay: false);
         }
 
+        var limit = look.Agent?.Config.ConversationLimit ?? 0;
         if (start.ConversationId is { } conversationId)
         {
-            CheckConversation(session, start.Tenant, conversationId, agent.AgentId);
+            CheckConversation(session, start.Tenant, conversationId, look.Agent!.AgentId);
             var open = RunStore.OpenOf(session, start.Tenant, conversationId);
             if (RunStore.NextOrdinal(session, conversationId) != run.Head.Ordinal || open.Count > 0 != (call is null))
             {
@@ -166,9 +167,9 @@ internal sealed class RunAdmission(
 
             RefuseWhenBusy(start, open);
         }
-        else
+        else if (start.Chat is null)
         {
-            ConversationStore.RequireRoom(session, start.Tenant, agent.AgentId, agent.Config.ConversationLimit);
+            ConversationStore.RequireRoom(session, start.Tenant, look.Agent!.AgentId, limit);
         }
 
         if (call is not null)
@@ -176,12 +177,11 @@ internal sealed class RunAdmission(
             ledger.Hold(session, run.Head.Payer, run.RunId, 1, call.Hold, events[^1].At);
         }
 
-        if (start.ConversationId is null)
+        if (start.ConversationId is null && start.Chat is null)
         {
-            ConversationStore.Insert(
-                session, start.Tenant, NewConversation(start, run), agent.Config.ConversationLimit);
+            ConversationStore.Insert(session, start.Tenant, NewConversation(start, run), limit);
         }
-        else if (run.Head.Ordinal == 1)
+        else if (start.ConversationId is not null && run.Head.Ordinal == 1)
         {
             ConversationStore.SetTitleIfEmpty(session, start.Tenant, start.ConversationId, Title.From(start.Input));
         }
@@ -215,8 +215,9 @@ internal sealed class RunAdmission(
     /// </summary>
     private AdmissionLook? LookBack(StartRun start) =>
         start.ConversationId is null && start.Idempotency is null
-        && agents.Recall(start.Tenant, start.Agent) is { } agent && !ModelCatalog.IsRouterMode(agent.Config.Model)
-            ? new AdmissionLook { Agent = agent, History = NoHistory, IsRemembered = true }
+        && start.Agent is not null && agents.Recall(start.Tenant, start.Agent) is { } agent
+        && !ModelCatalog.IsRouterMode(agent.Config.Model)
+            ? new AdmissionLook { Agent = agent, History = ConversationHistory.None, IsRemembered = true }
             : null;
 
     private AdmissionLook Look(DbSession session, StartRun start)
@@ -226,16 +227,20 @@ internal sealed class RunAdmission(
             return new AdmissionLook { Replay = replay };
         }
 
-        var agent = agents.ResolveAndRemember(session, start.Tenant, start.Agent)
-            ?? throw ApiException.NotFound("agent", "agent");
+        var agent = start.Agent is null ? null : agents.ResolveAndRemember(session, start.Tenant, start.Agent)
+            ?? throw ApiException.NotFound("agent", start.Chat is null ? "agent" : "model");
         var available = CreditLedger.ReadAvailable(session, start.Payer.AccountId, start.Payer.Mode);
         if (start.ConversationId is not { } conversationId)
         {
-            ConversationStore.RequireRoom(session, start.Tenant, agent.AgentId, agent.Config.ConversationLimit);
-            return new AdmissionLook { Agent = agent, History = NoHistory, Available = available };
+            if (start.Chat is null)
+            {
+                ConversationStore.RequireRoom(session, start.Tenant, agent!.AgentId, agent.Config.ConversationLimit);
+            }
+
+            return new AdmissionLook { Agent = agent, History = ConversationHistory.None, Available = available };
         }
 
-        CheckConversation(session, start.Tenant, conversationId, agent.AgentId);
+        CheckConversation(session, start.Tenant, conversationId, agent!.AgentId);
         var open = RunStore.OpenOf(session, start.Tenant, conversationId);
         RefuseWhenBusy(start, open);
         return new AdmissionLook
@@ -305,22 +310,23 @@ internal sealed class RunAdmission(
         };
     }
 
-    private long? CreditsMax(StartRun start, AgentVersion agent)
+    private long? CreditsMax(StartRun start, AgentConfig config)
     {
-        var ofAgent = agent.Config.Limits.MaxCreditsPerRun is { } limit
+        var ofAgent = config.Limits.MaxCreditsPerRun is { } limit
             ? (long?)decimal.Floor(limit * credits.MicroUsdPerCredit)
             : null;
         return start.CreditsMax is { } asked && ofAgent is { } own ? Math.Min(asked, own) : start.CreditsMax ?? ofAgent;
     }
 
     private (LiveRun Run, IReadOnlyList<RunEvent> Events) Prepare(
-        StartRun start, AdmissionLook look, PrivacyClass privacyClass, long? cap, PlannedCall? call)
+        StartRun start, AdmissionLook look, AgentConfig config, PrivacyClass privacyClass, long? cap,
+        PlannedCall? call)
     {
         var head = new RunHead
         {
             RunId = ids.New(Id.Run),
-            AgentId = look.Agent!.AgentId,
-            ConversationId = start.ConversationId ?? ids.New(Id.Conversation),
+            AgentId = look.Agent?.AgentId,
+            ConversationId = start.Chat is null ? start.ConversationId ?? ids.New(Id.Conversation) : null,
             Ordinal = (int)look.History!.LastOrdinal + 1,
             Payer = start.Payer,
             UserId = start.UserId,
@@ -330,13 +336,13 @@ internal sealed class RunAdmission(
         var admitted = new RunAdmitted
         {
             AgentId = head.AgentId,
-            AgentVersion = look.Agent.Number,
+            AgentVersion = look.Agent?.Number,
             ConversationId = head.ConversationId,
             UserMessageId = ids.New(Id.Message),
             MessageId = ids.New(Id.Message),
             ReceiptId = ids.New(Id.Receipt),
-            Kind = "agent",
-            Tier = ModelCatalog.IsRouterMode(look.Agent.Config.Model) ? look.Agent.Config.Model : "direct",
+            Kind = start.Chat is null ? "agent" : "chat",
+            Tier = ModelCatalog.IsRouterMode(config.Model) ? config.Model : "direct",
             Mode = start.Payer.Mode,
             PrivacyClass = privacyClass.Word(),
             Input = start.Input,
@@ -350,6 +356,7 @@ internal sealed class RunAdmission(
                 CancelOnDisconnect = start.CancelOnDisconnect,
             },
             Queued = call is null,
+            Chat = start.Chat?.Admitted,
         };
         var events = log.Seal(run, call is null ? [admitted] : [admitted, call.Started(1)]);
         run.Advance(events);

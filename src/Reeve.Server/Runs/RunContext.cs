@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.Extensions.AI;
 using Reeve.Server.Agents;
 using Reeve.Server.Conversations;
 using Reeve.Server.Retrieval;
@@ -9,13 +10,36 @@ namespace Reeve.Server.Runs;
 /// <summary>What a run's owner works with beside the log: agent, earlier turns, functions and chunks.</summary>
 internal sealed class RunContext
 {
-    internal required AgentVersion Agent { get; init; }
+    /// <summary>Null for a chat without an agent.</summary>
+    internal required string? AgentId { get; init; }
+
+    /// <summary>The agent's settings; of a chat without one, those that its request amounts to.</summary>
+    internal required AgentConfig Config { get; init; }
+
+    /// <summary>What the caller of a chat brought.</summary>
+    internal ChatRequest? Chat { get; init; }
 
     internal required string Instructions { get; init; }
 
     internal required ConversationHistory History { get; init; }
 
     internal required ToolSet Tools { get; init; }
+
+    /// <summary>What the model may call: the agent's functions and the caller's own.</summary>
+    internal IEnumerable<AIFunctionDeclaration> Functions =>
+        Tools.Functions.Select(static function => function.Declaration).Concat(Chat?.Functions ?? []);
+
+    /// <summary>The most that a call may write, before the model's own limit.</summary>
+    internal int OutputTokensMax =>
+        AgentId is null ? Chat!.OutputTokensMax ?? Config.MaxOutputTokens
+        : Math.Min(Config.MaxOutputTokens, Chat?.OutputTokensMax ?? int.MaxValue);
+
+    /// <summary>
+    /// True for a call that the server does not make: of the caller's own function, or of one that without an agent
+    /// nobody but the caller can know.
+    /// </summary>
+    internal bool IsForCaller(string function) => Chat is not null
+        && (AgentId is null || Chat.Functions.Any(own => own.Name == function));
 
     internal required bool HasDocuments { get; init; }
 

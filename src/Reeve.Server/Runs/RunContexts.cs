@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Reeve.Server.Agents;
 using Reeve.Server.Conversations;
+using Reeve.Server.Http;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Storage;
 using Reeve.Server.Tools;
@@ -15,9 +16,23 @@ internal sealed class RunContexts(Database database, AgentStore agents, ToolCata
     internal RunContext Create(AgentVersion agent, StartRun start, ConversationHistory history) => Create(
         start.Tenant, agent, history, start.OutputSchema,
         InstructionTemplate.Render(agent.Config.Instructions,
-            new TemplateValues(start.UserId, start.UserName, start.UserMetadata, start.Metadata)));
+            new TemplateValues(start.UserId, start.UserName, start.UserMetadata, start.Metadata)), start.Chat);
 
-    /// <summary>For a run whose turn came or that was taken over; null when its agent is gone.</summary>
+    /// <summary>For a chat that names no agent.</summary>
+    internal static RunContext Create(ChatRequest chat) => new()
+    {
+        AgentId = null,
+        Config = AgentConfig.New with { Model = chat.Model!, Temperature = chat.Temperature },
+        Instructions = "",
+        History = ConversationHistory.None,
+        Tools = ToolSet.Empty,
+        HasDocuments = false,
+        Chat = chat,
+    };
+
+    /// <summary>
+    /// For a run whose turn came or that was taken over; null when its agent is gone. A chat is never taken over.
+    /// </summary>
     internal RunContext? Load(RunHead head, RunAdmitted admitted) => database.Read(session =>
     {
         var reference = $"{admitted.AgentId}@{admitted.AgentVersion}";
@@ -37,15 +52,24 @@ internal sealed class RunContexts(Database database, AgentStore agents, ToolCata
     });
 
     private RunContext Create(
-        TenantContext tenant, AgentVersion agent, ConversationHistory history, JsonElement? schema, string instructions)
+        TenantContext tenant, AgentVersion agent, ConversationHistory history, JsonElement? schema, string instructions,
+        ChatRequest? chat = null)
     {
         var hasDocuments = documents.HasReady(tenant, agent.AgentId);
+        var offered = tools.Offer(agent.Config.Tools, hasDocuments);
+        if (chat?.Functions.FirstOrDefault(own => offered.Find(own.Name) is not null) is { } twice)
+        {
+            throw ApiException.Invalid($"tools has {twice.Name}, which is a function of the agent already.", "tools");
+        }
+
         return new RunContext
         {
-            Agent = agent,
+            AgentId = agent.AgentId,
+            Config = agent.Config,
+            Chat = chat,
             Instructions = instructions,
             History = history,
-            Tools = tools.Offer(agent.Config.Tools, hasDocuments),
+            Tools = offered,
             HasDocuments = hasDocuments,
             OutputSchema = schema is { } element ? JsonSchema.Parse(element) : null,
             OutputSchemaElement = schema,

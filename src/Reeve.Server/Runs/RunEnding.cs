@@ -115,7 +115,8 @@ internal sealed class RunEnding(
         };
 
     private decimal Cost(ModelCallStarted call, CallEnd end) =>
-        catalog.Find(call.Model) is { } entry ? Price.Upstream(entry.Model, end.InputTokens, end.OutputTokens) : 0;
+        catalog.Find(new RouteKey(call.Model, call.Provider)) is { } entry
+            ? Price.Upstream(entry.Model, end.InputTokens, end.OutputTokens) : 0;
 
     private void InsertCall(
         DbSession session, LiveRun run, ModelCallStarted call, CallEnd end, long charged, long lost, DateTimeOffset at)
@@ -157,7 +158,9 @@ internal sealed class RunEnding(
             UpstreamMicroUsd = state.Bill.Upstream,
             MarginMicroUsd = state.Bill.Margin,
             LatencyMilliseconds = (long)(terminal.At - state.CreatedAt).TotalMilliseconds,
-            InputSha256 = Hash(state.Admitted.Input),
+            InputSha256 = state.Admitted.Chat is { } chat
+                ? Convert.ToHexStringLower(SHA256.HashData(CanonicalJson.Serialize(chat.Messages)))
+                : Hash(state.Admitted.Input),
             OutputSha256 = Hash(state.Output),
             LogHead = Convert.ToHexStringLower(terminal.Hash),
             IssuedAt = terminal.At,

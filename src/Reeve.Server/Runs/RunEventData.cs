@@ -41,6 +41,10 @@ internal sealed record RunAdmitted : RunEventData
 
     public required RunOptions Options { get; init; }
 
+    /// <summary>Of a run of the kind <c>chat</c> alone.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ChatAdmitted? Chat { get; init; }
+
     public required bool Queued { get; init; }
 }
 

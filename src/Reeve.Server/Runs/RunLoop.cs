@@ -4,6 +4,7 @@ using Reeve.Server.Credits;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
 using Reeve.Server.Inference.Providers.Builtin;
+using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Storage;
 
@@ -30,7 +31,8 @@ namespace Reeve.Server.Runs;
 /// </remarks>
 internal sealed partial class RunLoop(
     Database database, RunLog log, RunEnding ending, RunPlanner planner, CreditLedger ledger, RunContexts contexts,
-    Retriever retriever, ToolStep tools, ProviderHealth health, TimeProvider time, Failpoints failpoints,
+    Retriever retriever, ToolStep tools, ProviderHealth health, PersonalData personal, TimeProvider time,
+    Failpoints failpoints,
     ILogger<RunLoop> logger)
 {
     /// <summary>What a caller is told to wait when the provider said nothing.</summary>
@@ -49,6 +51,7 @@ internal sealed partial class RunLoop(
         using var both = CancellationTokenSource.CreateLinkedTokenSource(run.Cancellation, deadline.Token);
         try
         {
+            both.Token.ThrowIfCancellationRequested();
             context ??= contexts.Load(run.Head, run.State.Admitted) ?? throw ApiException.NotFound("agent");
             deadline.CancelAfter(Positive(Limits(context).MaxRunSeconds, run.State.Active));
             while (!run.State.IsTerminal)
@@ -88,7 +91,7 @@ internal sealed partial class RunLoop(
     {
         try
         {
-            var plan = PlanCall(run, context, run.State.FailedModels);
+            var plan = PlanCall(run, context, run.State.FailedRoutes);
             await log.AppendAsync(run, [new RunBegun()], session => RunStore.Begin(session, run));
             await HoldAsync(run, plan);
             return plan;
@@ -142,8 +145,10 @@ internal sealed partial class RunLoop(
     private async Task RetrieveAsync(LiveRun run, RunContext context)
     {
         context.Chunks = context.HasDocuments
-            ? Budgeted(retriever.Search(run.Head.Tenant, context.Agent.AgentId,
-                RetrievalQuery.Build(run.State.Admitted.Input, [.. context.History.Turns.Select(turn => turn.User)]),
+            ? Budgeted(retriever.Search(run.Head.Tenant, context.AgentId!,
+                RetrievalQuery.Build(run.State.Admitted.Input, context.Chat is { } chat
+                    ? [.. chat.Questions.SkipLast(1)]
+                    : [.. context.History.Turns.Select(static turn => turn.User)]),
                 PromptBuilder.ChunksMax))
             : [];
         await tools.RaiseClassAsync(run, context.Chunks.Select(chunk => chunk.PrivacyClass));
@@ -175,13 +180,13 @@ internal sealed partial class RunLoop(
         }
 
         await ending.WriteAsync(run, [], new CallEnd("abandoned", 0, 0));
-        var next = PlanCall(run, context, run.State.FailedModels);
+        var next = PlanCall(run, context, run.State.FailedRoutes);
         await HoldAsync(run, next);
         failpoints.Hit(Failpoints.LoopHeld);
         return next;
     }
 
-    private PlannedCall PlanCall(LiveRun run, RunContext context, HashSet<string> failed)
+    private PlannedCall PlanCall(LiveRun run, RunContext context, HashSet<RouteKey> failed)
     {
         var state = run.State;
         var payer = run.Head.Payer;
@@ -201,7 +206,7 @@ internal sealed partial class RunLoop(
             return planner.Plan(context, question);
         }
         catch (ApiException error) when (error.Code == ApiErrorCodes.ProviderUnavailable
-            && context.Agent.Config.BuiltinFallback && !failed.Contains(QuoteModel.Id))
+            && context.Config.BuiltinFallback && failed.All(static route => route.Model != QuoteModel.Id))
         {
             return planner.Plan(context, question with { UseBuiltIn = true });
         }
@@ -228,22 +233,39 @@ internal sealed partial class RunLoop(
 
         cancellationToken.ThrowIfCancellationRequested(); // Nothing left yet, so nothing is owed.
         failpoints.Hit(Failpoints.LoopAsked);
-        var call = new ModelCall(log, run, context, plan, time, failpoints);
-        var options = Options(context, plan);
+        var masked = MaskedCall.For(run, context, plan, personal);
+        var call = new ModelCall(log, run, context, plan, masked, time, failpoints);
+        var (messages, options) = (prompt.Messages, Options(context, plan));
+        if (masked is not null)
+        {
+            (messages, options) = masked.Mask(prompt, options);
+        }
+
         var begun = time.GetTimestamp();
+        var route = new RouteKey(plan.Route.Model.Id, plan.Route.Model.Provider);
+        using var visit = health.Of(route.Provider).TryEnter();
+        if (visit is null)
+        {
+            await FailOverAsync(run, context, call, prompt, new ProviderException(
+                ProviderFault.Busy, $"{route.Provider} is asked by as many as it may be, or not at all."));
+            return;
+        }
+
         try
         {
             await (run.State.Admitted.Options.Whole
-                ? call.AskWholeAsync(prompt, options, cancellationToken)
-                : call.StreamAsync(prompt, options, cancellationToken));
+                ? call.AskWholeAsync(messages, options, cancellationToken)
+                : call.StreamAsync(messages, options, cancellationToken));
+            visit.Succeed();
             if (call.FirstTokenAt is { } first)
             {
-                health.RecordFirstToken(plan.Route.Model.Id, time.GetElapsedTime(begun, first));
+                health.RecordFirstToken(route, time.GetElapsedTime(begun, first));
             }
         }
         catch (ProviderException error)
         {
-            health.RecordFailure(plan.Route.Model.Id);
+            visit.Fail(error.Fault);
+            health.RecordFailure(route);
             LogProviderFailed(error, run.RunId, plan.Route.Model.Provider, error.Fault);
             await FailOverAsync(run, context, call, prompt, error);
             return;
@@ -264,11 +286,10 @@ internal sealed partial class RunLoop(
     {
         var end = call.HasSpoken ? Counted("failed", call, prompt) : new CallEnd("failed", 0, 0);
         end = end with { Fault = error.Fault.ToString() };
-        var failed = new HashSet<string>(run.State.FailedModels, StringComparer.Ordinal)
-        {
-            run.State.NewestCall!.Model,
-        };
-        if (CanGoOn(run, context, failed))
+        var newest = run.State.NewestCall!;
+        var failed = new HashSet<RouteKey>(run.State.FailedRoutes) { new(newest.Model, newest.Provider) };
+        var mayGoOn = !call.HasSpoken || (context.Config.MidstreamFallback && context.Chat is null);
+        if (mayGoOn && CanGoOn(run, context, failed))
         {
             var reset = call.HasSpoken ? Reset(run, "provider_fallback") : [];
             await ending.WriteAsync(run, call.Unwritten, end with { IsLost = call.HasSpoken }, reset);
@@ -283,7 +304,7 @@ internal sealed partial class RunLoop(
         });
     }
 
-    private bool CanGoOn(LiveRun run, RunContext context, HashSet<string> failed)
+    private bool CanGoOn(LiveRun run, RunContext context, HashSet<RouteKey> failed)
     {
         try
         {
@@ -300,7 +321,14 @@ internal sealed partial class RunLoop(
     {
         failpoints.Hit(Failpoints.LoopAnswered);
         var end = Reported(call, prompt);
-        if (call.ToolCalls.Count + run.State.ToolCalls.Count > Limits(context).MaxToolCalls)
+        var forCaller = call.ToolCalls.Where(one => one.Action.Length == 0 && context.IsForCaller(one.Tool)).ToList();
+        if (forCaller.Count > 0)
+        {
+            // The caller's next request brings the results. What the model asked of the server beside them is left
+            // out, for its results would have nobody to go to.
+            await ending.WriteAsync(run, call.Unwritten, end with { ToolCalls = forCaller }, new RunCompleted());
+        }
+        else if (call.ToolCalls.Count + run.State.ToolCalls.Count > Limits(context).MaxToolCalls)
         {
             await ending.WriteAsync(run, call.Unwritten, end with { ToolCalls = [] },
                 Exceeded("The model asked for more tool calls than max_tool_calls.", "limits.max_tool_calls"));
@@ -366,18 +394,25 @@ internal sealed partial class RunLoop(
 
     private static ChatOptions Options(RunContext context, PlannedCall plan)
     {
-        var config = context.Agent.Config;
+        var chat = context.Chat;
         var options = new ChatOptions
         {
             MaxOutputTokens = plan.OutputTokensMax,
-            Temperature = (float?)config.Temperature,
+            Temperature = (float?)(chat?.Temperature ?? context.Config.Temperature),
             ResponseFormat = context.OutputSchemaElement is { } schema
                 ? ChatResponseFormat.ForJsonSchema(schema)
-                : null,
+                : chat?.Format,
+            TopP = (float?)chat?.TopP,
+            FrequencyPenalty = (float?)chat?.FrequencyPenalty,
+            PresencePenalty = (float?)chat?.PresencePenalty,
+            Seed = chat?.Seed,
+            StopSequences = chat is { Stop.Count: > 0 } ? [.. chat.Stop] : null,
         };
-        if (context.Tools.Functions.Count > 0 && plan.Route.Model.Capabilities.Contains(Capabilities.Tools))
+        if (plan.Route.Model.Capabilities.Contains(Capabilities.Tools) && context.Functions.Any())
         {
-            options.Tools = [.. context.Tools.Functions.Select(function => function.Declaration)];
+            options.Tools = [.. context.Functions];
+            options.ToolMode = chat?.ToolMode;
+            options.AllowMultipleToolCalls = chat?.ParallelToolCalls;
         }
 
         return options;
@@ -398,7 +433,7 @@ internal sealed partial class RunLoop(
             IsEstimated = true,
         };
 
-    private static AgentLimits Limits(RunContext context) => context.Agent.Config.Limits;
+    private static AgentLimits Limits(RunContext context) => context.Config.Limits;
 
     private static TimeSpan Positive(int seconds, TimeSpan spent)
     {

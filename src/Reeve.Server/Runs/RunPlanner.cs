@@ -32,21 +32,25 @@ internal sealed class RunPlanner(ModelRouter router, CreditOptions credits)
 {
     internal PlannedCall Plan(RunContext context, CallQuestion question)
     {
-        var agent = context.Agent.Config;
+        var outputTokensMax = context.OutputTokensMax;
+        var isListed = !question.UseBuiltIn && context.Chat is not null;
         var route = router.Choose(new RouteRequest
         {
-            Model = question.UseBuiltIn ? QuoteModel.Id : agent.Model,
+            Model = question.UseBuiltIn ? QuoteModel.Id : context.Config.Model,
+            Fallbacks = isListed ? context.Chat!.Fallbacks : [],
+            CheapestOfFallbacks = isListed && context.Chat!.CheapestOfFallbacks,
             PrivacyClass = question.PrivacyClass,
             BuiltInOnly = question.BuiltInOnly,
             Needs = Needs(context),
+            HasImages = context.Chat is { HasImages: true },
             PromptTokens = question.FixedTokens,
-            OutputTokensMax = agent.MaxOutputTokens,
+            OutputTokensMax = outputTokensMax,
             AvailableMicroUsd = question.Available,
             MarginRate = credits.MarginRate,
             Excluded = question.Excluded,
         });
         var model = route.Model;
-        var outputMax = Math.Min(agent.MaxOutputTokens, model.OutputTokensMax);
+        var outputMax = Math.Min(outputTokensMax, model.OutputTokensMax);
         var promptTokens = question.FixedTokens
             + PromptBuilder.HistoryTokens(context, model.ContextTokens - outputMax - question.FixedTokens);
         var hold = Hold(question.UpstreamSoFar, model, promptTokens, outputMax);
@@ -80,8 +84,8 @@ internal sealed class RunPlanner(ModelRouter router, CreditOptions credits)
 
     private static HashSet<string> Needs(RunContext context)
     {
-        var needs = new HashSet<string>(StringComparer.Ordinal);
-        if (context.Agent.Config.Tools.Count > 0)
+        var needs = new HashSet<string>(context.Chat?.Needs ?? [], StringComparer.Ordinal);
+        if (context.Config.Tools.Count > 0)
         {
             needs.Add(Capabilities.Tools);
         }
@@ -118,5 +122,5 @@ internal sealed record CallQuestion
     /// <summary>True when every permitted provider failed and the agent allows the built-in model instead.</summary>
     internal bool UseBuiltIn { get; init; }
 
-    internal IReadOnlySet<string> Excluded { get; init; } = new HashSet<string>();
+    internal IReadOnlySet<RouteKey> Excluded { get; init; } = new HashSet<RouteKey>();
 }

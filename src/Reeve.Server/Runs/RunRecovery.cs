@@ -98,6 +98,15 @@ internal sealed partial class RunRecovery(
         {
             await EndAsync(run, new RunCancelled());
         }
+        else if (state.Admitted.Chat is not null)
+        {
+            // Its caller is gone with the connection, and no conversation keeps the answer.
+            await EndAsync(run, new RunFailed(ApiErrorCodes.Unavailable.Code,
+                "The server stopped while it answered; ask again.")
+            {
+                RetryAfterSeconds = 1,
+            });
+        }
         else if (state.RecoveryCount > AttemptsMax)
         {
             await EndAsync(run, new RunFailed(

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Reeve.Server.Credits;
+using Reeve.Server.Inference;
 using Reeve.Server.Privacy;
 
 namespace Reeve.Server.Runs;
@@ -28,6 +29,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
     private readonly StringBuilder _output = new();
     private readonly List<RunStep> _steps = [];
     private readonly List<RunToolCall> _toolCalls = [];
+    private readonly List<RunAttempt> _attempts = [];
     private int? _stepStart; // Where in the output the open step's own text begins; what follows is all its.
 
     internal string RunId { get; } = runId;
@@ -82,7 +84,10 @@ internal sealed class RunState(string runId, CreditOptions credits)
     /// <summary>True while the run waits for its next owner after a clean stop.</summary>
     internal bool IsReleased { get; private set; }
 
-    internal HashSet<string> FailedModels { get; } = new(StringComparer.Ordinal);
+    /// <summary>The calls that have ended, in their order.</summary>
+    internal IReadOnlyList<RunAttempt> Attempts => _attempts;
+
+    internal HashSet<RouteKey> FailedRoutes { get; } = [];
 
     internal bool SchemaRetried { get; private set; }
 
@@ -191,6 +196,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
         OutputTokens += finished.OutputTokens;
         Upstream += finished.Upstream;
         Charged += finished.Charged;
+        _attempts.Add(new RunAttempt(NewestCall!.Model, finished.Outcome));
         if (finished.Outcome == "completed")
         {
             _steps.Add(new RunStep(OpenText, [.. finished.ToolCalls.Select(call => new RunToolCall(call))]));
@@ -200,7 +206,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
         }
         else if (finished.Outcome == "failed")
         {
-            FailedModels.Add(NewestCall!.Model);
+            FailedRoutes.Add(new RouteKey(NewestCall!.Model, NewestCall.Provider));
         }
     }
 
@@ -231,6 +237,9 @@ internal sealed class RunState(string runId, CreditOptions credits)
     private RunToolCall Find(string id) =>
         _steps.SelectMany(step => step.ToolCalls).First(call => call.Id == id);
 }
+
+/// <summary>A call that has ended: the model that was asked, and the outcome as in the log.</summary>
+internal sealed record RunAttempt(string Model, string Outcome);
 
 /// <summary>What the end of a run depends on in the end of its last call.</summary>
 internal sealed record ModelCallEnd(string? FinishReason, bool CutByCredits);

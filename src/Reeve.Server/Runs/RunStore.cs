@@ -62,11 +62,13 @@ internal static class RunStore
         ReadOpen, runId, tenant.AccountId);
 
     /// <summary>
-    /// All that have not ended, in no order: read from two small indexes, however many runs there are.
+    /// All that have not ended, in no order: read from three small indexes, however many runs there are.
     /// </summary>
     internal static List<OpenRun> Open(DbSession session) => session.List(
         $"SELECT {HeadColumns} FROM runs "
         + "WHERE conversation_id IS NOT NULL AND status IN ('running', 'requires_action') "
+        + $"UNION ALL SELECT {HeadColumns} FROM runs "
+        + "WHERE conversation_id IS NULL AND status IN ('running', 'requires_action') "
         + $"UNION ALL SELECT {HeadColumns} FROM runs WHERE status = 'queued'",
         ReadOpen);
 

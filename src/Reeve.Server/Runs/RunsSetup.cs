@@ -1,6 +1,7 @@
 using Reeve.Server.Agents;
 using Reeve.Server.Conversations;
 using Reeve.Server.Inference;
+using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Storage;
 
@@ -12,6 +13,8 @@ internal static class RunsSetup
     {
         services.AddSingleton<DataPreparation>(static provider =>
             session => AuditStart.Prepare(session, provider.GetRequiredService<TimeProvider>().GetUtcNow()));
+        services.AddSingleton(static provider =>
+            new PersonalData(provider.GetRequiredService<ReeveOptions>().Privacy.Patterns));
         services.AddSingleton<Capacity>();
         services.AddSingleton<RunLog>();
         services.AddSingleton<RunReader>();

@@ -21,9 +21,10 @@ internal sealed record StartRun
 
     internal required string RequestId { get; init; }
 
-    /// <summary>As the caller named it: <c>agt_X</c>, <c>agt_X@3</c> or a slug.</summary>
-    internal required string Agent { get; init; }
+    /// <summary>As the caller named it: <c>agt_X</c>, <c>agt_X@3</c> or a slug; null for a chat without one.</summary>
+    internal required string? Agent { get; init; }
 
+    /// <summary>The last thing that the caller's side said, for a chat.</summary>
     internal required string Input { get; init; }
 
     /// <summary>Canonical id of the conversation to continue; null begins one.</summary>
@@ -53,6 +54,9 @@ internal sealed record StartRun
     internal long? CreditsMax { get; init; }
 
     internal JsonElement? OutputSchema { get; init; }
+
+    /// <summary>Set for a chat, which has no conversation and perhaps no agent.</summary>
+    internal ChatRequest? Chat { get; init; }
 
     internal IdempotencyScope? Idempotency { get; init; }
 }

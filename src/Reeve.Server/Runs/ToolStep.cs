@@ -77,7 +77,7 @@ internal sealed class ToolStep(RunLog log, Failpoints failpoints)
         }
 
         return await function.Builtin.InvokeAsync(call.Action, call.Params, new ToolCallContext(
-            run.Head.Tenant, context.Agent.AgentId, run.RunId, call.Id, run.State.PrivacyClass), cancellationToken);
+            run.Head.Tenant, context.AgentId!, run.RunId, call.Id, run.State.PrivacyClass), cancellationToken);
     }
 
     private static ToolFunction? Function(RunContext context, RunToolCall call) =>

@@ -131,7 +131,7 @@ internal static class Sample
                     },
                 ],
             },
-            Tools(http, time, logger))[0].Client;
+            Tools(http, time, logger), new ProviderHealth(time ?? TimeProvider.System))[0].Client;
 
     internal static Microsoft.Extensions.AI.IChatClient Client(string kind, LoopbackProvider provider) =>
         Client(kind, provider.Http, provider.Address);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Time.Testing;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
 using Reeve.Server.Privacy;
@@ -16,7 +17,10 @@ public sealed class ModelRouterTests
             Capabilities = new HashSet<string> { "chat", "tools", "streaming" },
         }, new NoClient());
 
-    private readonly ProviderHealth _health = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly ProviderHealth _health;
+
+    public ModelRouterTests() => _health = new ProviderHealth(_time);
 
     [Theory]
     [InlineData("cheapest", "mesh/a-weak", "the cheapest permitted model.")]
@@ -27,8 +31,8 @@ public sealed class ModelRouterTests
     [InlineData("reeve/quote", "reeve/quote", "named")]
     public void Choose_Mode_TakesItsModel(string mode, string model, string reason)
     {
-        _health.RecordFirstToken("mesh/b-mid", TimeSpan.FromSeconds(2));
-        _health.RecordFirstToken("mesh/c-top", TimeSpan.FromSeconds(1));
+        _health.RecordFirstToken(Key("mesh/b-mid"), TimeSpan.FromSeconds(2));
+        _health.RecordFirstToken(Key("mesh/c-top"), TimeSpan.FromSeconds(1));
 
         var route = Router(All()).Choose(Ask(mode));
 
@@ -45,9 +49,9 @@ public sealed class ModelRouterTests
     [Fact]
     public void Choose_FastAfterAFailure_TakesAnother()
     {
-        _health.RecordFirstToken("mesh/b-mid", TimeSpan.FromSeconds(2));
-        _health.RecordFirstToken("mesh/c-top", TimeSpan.FromSeconds(1));
-        _health.RecordFailure("mesh/c-top");
+        _health.RecordFirstToken(Key("mesh/b-mid"), TimeSpan.FromSeconds(2));
+        _health.RecordFirstToken(Key("mesh/c-top"), TimeSpan.FromSeconds(1));
+        _health.RecordFailure(Key("mesh/c-top"));
         Assert.Equal("mesh/b-mid", Router(All()).Choose(Ask("fast")).Model.Id);
     }
 
@@ -77,7 +81,7 @@ public sealed class ModelRouterTests
     [Theory]
     [InlineData(PrivacyClass.Standard, "mesh/c-top")]
     [InlineData(PrivacyClass.PrivateGateway, "mesh/a-weak")]
-    [InlineData(PrivacyClass.Protected, "reeve/quote")]
+    [InlineData(PrivacyClass.Protected, "mesh/a-weak")]
     [InlineData(PrivacyClass.Confidential, "reeve/quote")]
     internal void Choose_PrivacyClass_LeavesWhatItPermits(PrivacyClass privacyClass, string model)
     {
@@ -137,7 +141,7 @@ public sealed class ModelRouterTests
     [Fact]
     public void Choose_AllHaveFailed_IsUnavailableAndNeverTheBuiltIn()
     {
-        var excluded = new HashSet<string> { "mesh/a-weak", "mesh/b-mid", "mesh/c-top" };
+        var excluded = new HashSet<RouteKey> { Key("mesh/a-weak"), Key("mesh/b-mid"), Key("mesh/c-top") };
         var error = Fails(
             ApiErrorCodes.ProviderUnavailable, "No permitted provider", Ask("auto") with { Excluded = excluded });
         Assert.True(error.RetryAfterSeconds > 0);
@@ -147,7 +151,7 @@ public sealed class ModelRouterTests
     [Fact]
     public void Choose_OneHasFailed_TakesTheNextAndSaysSo()
     {
-        var route = Router(All()).Choose(Ask("auto") with { Excluded = new HashSet<string> { "mesh/b-mid" } });
+        var route = Router(All()).Choose(Ask("auto") with { Excluded = new HashSet<RouteKey> { Key("mesh/b-mid") } });
         Assert.Equal("mesh/c-top", route.Model.Id);
         Assert.Contains("failed before", route.Reason, StringComparison.Ordinal);
     }
@@ -197,6 +201,107 @@ public sealed class ModelRouterTests
         }
 
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100 * 200);
+    }
+
+    [Fact]
+    public void Choose_OpenCircuit_IsPassedOverUntilItHasCooledDown()
+    {
+        var entries = All();
+        entries[2] = Of(entries[2], "shaky");
+        Break("shaky");
+        Assert.Equal("mesh/b-mid", Router(entries).Choose(Ask("best")).Model.Id);
+        var error = Assert.Throws<ApiException>(() => Router(entries).Choose(Ask("mesh/c-top")));
+        Assert.Equal((ApiErrorCodes.ProviderUnavailable, 60), (error.Code, error.RetryAfterSeconds));
+
+        _time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal("mesh/c-top", Router(entries).Choose(Ask("best")).Model.Id);
+    }
+
+    [Fact]
+    public void Choose_DegradedProvider_ComesAfterTheOthers()
+    {
+        var entries = All();
+        entries[2] = Of(entries[2], "shaky");
+        Break("shaky", failures: 3);
+        Assert.Equal("mesh/b-mid", Router(entries).Choose(Ask("best")).Model.Id);
+        Assert.Equal("mesh/c-top", Router(entries).Choose(Ask("mesh/c-top")).Model.Id);
+    }
+
+    [Theory]
+    [InlineData(false, 100)]
+    [InlineData(true, 1)]
+    public void Choose_ProviderThatIsOffOrFull_IsPassedOver(bool enabled, int concurrency)
+    {
+        var entries = All();
+        entries[2] = Of(entries[2], "busy");
+        _health.Of("busy").Settings = new ProviderSettings { Enabled = enabled, MaxConcurrency = concurrency };
+        using var visit = _health.Of("busy").TryEnter();
+        Assert.Equal("mesh/b-mid", Router(entries).Choose(Ask("best")).Model.Id);
+        Assert.Equal(ApiErrorCodes.ProviderUnavailable,
+            Assert.Throws<ApiException>(() => Router(entries).Choose(Ask("mesh/c-top"))).Code);
+    }
+
+    [Fact]
+    public void Choose_ModelOfSeveralProviders_GoesByPriorityThenByWeight()
+    {
+        var one = Entry("mesh/one", 1, 1, 60);
+        CatalogEntry[] entries = [Of(one, "first"), Of(one, "second"), Of(one, "third")];
+        _health.Of("first").Settings = new ProviderSettings { Priority = 20 };
+        _health.Of("second").Settings = new ProviderSettings { RoutingWeight = 3 };
+        _health.Of("third").Settings = new ProviderSettings { RoutingWeight = 1 };
+        var router = Router(entries);
+        var chosen = Enumerable.Range(0, 4_000).Select(_ => router.Choose(Ask("mesh/one")).Model.Provider).ToList();
+        Assert.DoesNotContain("first", chosen);
+        Assert.InRange(chosen.Count(static name => name == "second"), 2_850, 3_150);
+
+        var excluded = new HashSet<RouteKey> { new("mesh/one", "second"), new("mesh/one", "third") };
+        Assert.Equal("first", router.Choose(Ask("mesh/one") with { Excluded = excluded }).Model.Provider);
+    }
+
+    [Fact]
+    public void Choose_List_IsTriedInItsOrder()
+    {
+        var ask = Ask("mesh/c-top") with { Fallbacks = ["mesh/a-weak", "mesh/b-mid"] };
+        Assert.Equal("mesh/c-top", Router(All()).Choose(ask).Model.Id);
+        ask = ask with { Excluded = new HashSet<RouteKey> { Key("mesh/c-top") } };
+        var route = Router(All()).Choose(ask);
+        Assert.Equal(("mesh/a-weak", "direct"), (route.Model.Id, route.Tier));
+        Assert.Contains("first of the list", route.Reason, StringComparison.Ordinal);
+        var cheapest = ask with { Excluded = new HashSet<RouteKey>(), CheapestOfFallbacks = true };
+        Assert.Equal("mesh/a-weak", Router(All()).Choose(cheapest).Model.Id);
+        Fails(ApiErrorCodes.ProviderUnavailable, "No permitted", ask with
+        {
+            Excluded = new HashSet<RouteKey> { Key("mesh/a-weak"), Key("mesh/b-mid"), Key("mesh/c-top") },
+        });
+        Fails(ApiErrorCodes.NoPermittedRoute, "3 ruled out by the privacy class", ask with
+        {
+            PrivacyClass = PrivacyClass.Confidential,
+        });
+    }
+
+    [Fact]
+    public void Choose_ListAfterAMode_GoesOnWhenTheModesChoiceFailed()
+    {
+        var ask = Ask("best") with { Fallbacks = ["mesh/a-weak"] };
+        Assert.Equal("mesh/c-top", Router(All()).Choose(ask).Model.Id);
+        Assert.Equal("mesh/a-weak", Router(All()).Choose(ask with
+        {
+            Excluded = new HashSet<RouteKey> { Key("mesh/c-top") },
+        }).Model.Id);
+    }
+
+    private static RouteKey Key(string model) => new(model, Sample.Model.Provider);
+
+    private static CatalogEntry Of(CatalogEntry entry, string provider) =>
+        entry with { Model = entry.Model with { Provider = provider } };
+
+    private void Break(string provider, int failures = ProviderState.FailuresMin)
+    {
+        for (var i = 0; i < failures; i++)
+        {
+            using var visit = _health.Of(provider).TryEnter();
+            visit!.Fail(ProviderFault.Overloaded);
+        }
     }
 
     private ModelRouter Router(CatalogEntry[] entries) => new(new ModelCatalog([BuiltIn], entries), _health);

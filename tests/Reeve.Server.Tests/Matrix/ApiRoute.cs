@@ -42,10 +42,11 @@ internal sealed record ApiRoute(string Method, RoutePattern Pattern)
                     return before switch
                     {
                         "accounts" => "account",
-                        "agents" => "agent",
+                        "agents" or "models" => "agent",
                         "api-keys" => "key",
                         "conversations" or "tasks" => "conversation",
                         "documents" => "document",
+                        "config" => "provider",
                         "receipts" => "receipt",
                         "runs" => "run",
                         "versions" => "version",

@@ -19,6 +19,7 @@ public sealed class MalformedBodyTests
     /// </summary>
     private static readonly Dictionary<string, string> Nobody = new(StringComparer.Ordinal)
     {
+        ["provider"] = "nobody",
         ["account"] = "acct_06F7557C5CM18FNXB2V5D4V72R",
         ["agent"] = "agt_06F7557C5CM18FNXB2V5D4V72R",
         ["conversation"] = "conv_06F7557C5CM18FNXB2V5D4V72R",
@@ -61,7 +62,7 @@ public sealed class MalformedBodyTests
                     "invalid_request");
             }
 
-            foreach (var member in ServerOwned)
+            foreach (var member in ApiBodies.Open.Contains(route.Name) ? [] : ServerOwned)
             {
                 probes++;
                 var good = ApiBodies.Of(route, kind => Nobody[kind])!;
@@ -174,8 +175,12 @@ public sealed class MalformedBodyTests
         Assert.Equal(before, TenantWorld.RowCounts(server));
     }
 
-    private static int BodyBytesMax(ApiRoute route) =>
-        route.Name == "POST /v1/agents/{id}/documents" ? 32 << 20 : 1 << 20;
+    private static int BodyBytesMax(ApiRoute route) => route.Name switch
+    {
+        "POST /v1/agents/{id}/documents" => 32 << 20,
+        "POST /v1/chat/completions" => 20 << 20,
+        _ => 1 << 20,
+    };
 
     private static Task<TestServer> StartAsync()
     {
@@ -225,7 +230,7 @@ public sealed class MalformedBodyTests
         {
             var answer = await SendAsync(server, route,
                 Encoding.UTF8.GetBytes($"{{\"{name}\":[[[]]]{Rest(route, name)}}}"));
-            if (!answer.Text.Contains("is not a known field here", StringComparison.Ordinal))
+            if (ApiBodies.Reads(route, name, answer))
             {
                 names.Add(name);
             }

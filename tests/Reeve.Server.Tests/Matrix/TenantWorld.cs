@@ -105,6 +105,7 @@ internal sealed class TenantWorld : IAsyncDisposable
             ["slug"] = $"{word}-desk",
             ["user"] = $"{word}-user",
             ["version"] = "1",
+            ["provider"] = "house-1",
             ["event"] = paid.Json.GetProperty("id").GetString()!,
         };
         var agent = await client.PostAsync("/v1/agents",
@@ -153,7 +154,7 @@ internal sealed record Tenant(TestClient Client, Dictionary<string, string> Ids)
     {
         foreach (var (kind, value) in Ids)
         {
-            if (kind == "version")
+            if (kind is "version" or "provider")
             {
                 continue;
             }

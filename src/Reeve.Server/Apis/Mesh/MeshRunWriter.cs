@@ -27,19 +27,6 @@ internal sealed class MeshRunWriter(CreditOptions credits)
         writer.WriteEndObject();
     });
 
-    /// <summary>The receipt's id always; the three amounts once the run has ended.</summary>
-    internal static void SetHeaders(HttpContext context, RunView run)
-    {
-        var headers = context.Response.Headers;
-        headers["x-mesh-receipt-id"] = run.Admitted.ReceiptId;
-        if (run.IsTerminal)
-        {
-            headers["x-mesh-upstream-cost-usd"] = Money.Header(run.Outcome.Upstream);
-            headers["x-mesh-margin-usd"] = Money.Header(run.Outcome.Margin);
-            headers["x-mesh-total-usd"] = Money.Header(run.Charged);
-        }
-    }
-
     /// <summary>The projection of wire-mesh 2.2.</summary>
     internal void Project(RunState state, RunEvent entry, FrameSink frames)
     {

@@ -101,7 +101,7 @@ internal sealed class MeshRuns(
 
     private async Task AnswerAsync(HttpContext context, RunView run, bool asReplay)
     {
-        MeshRunWriter.SetHeaders(context, run);
+        RunHeaders.Set(context, run);
         if (run.Status == RunStatuses.Failed)
         {
             throw run.Error(asReplay);

@@ -61,8 +61,8 @@ internal static class MeshSchemas
     private static (string, JsonObject)[] BodyMembers() =>
     [
         ("id", Schema.Id(Id.Message).About("The assistant message.")),
-        ("agent_id", Schema.Id(Id.Agent)),
-        ("conversation_id", Schema.Id(Id.Conversation)),
+        ("agent_id", Schema.Id(Id.Agent).OrNull().About("Null for a chat without an agent.")),
+        ("conversation_id", Schema.Id(Id.Conversation).OrNull().About("Null for a chat.")),
         ("output", Schema.Text()),
         ("sources", Schema.List(Schema.Ref("Source"))),
         ("usage", Schema.Record(("input_tokens", Schema.Integer()), ("output_tokens", Schema.Integer()))),
@@ -112,8 +112,8 @@ internal static class MeshSchemas
         Event("run.started", Schema.Record(
             ("id", Schema.Id(Id.Message)),
             ("run_id", Schema.Id(Id.Run)),
-            ("agent_id", Schema.Id(Id.Agent)),
-            ("conversation_id", Schema.Id(Id.Conversation)))),
+            ("agent_id", Schema.Id(Id.Agent).OrNull()),
+            ("conversation_id", Schema.Id(Id.Conversation).OrNull()))),
         Event("message.sources", Schema.Record(("sources", Schema.List(Schema.Ref("Source"))))),
         Event("message.delta", Schema.Record(("delta", Schema.Text(1)))),
         Event("tool.call", Schema.Record(

@@ -38,7 +38,7 @@ internal sealed class ProviderCall : IDisposable
         CancellationToken cancellationToken)
     {
         var call = new ProviderCall(
-            endpoint, new SilenceDeadline(endpoint.SilenceMax, time, cancellationToken), cancellationToken);
+            endpoint, new SilenceDeadline(endpoint.SilenceMax(), time, cancellationToken), cancellationToken);
         try
         {
             await call.OpenAsync(http, body, time);
@@ -138,7 +138,7 @@ internal sealed class ProviderCall : IDisposable
         var provider = _endpoint.Provider;
         if (_deadline.Expired)
         {
-            var seconds = _endpoint.SilenceMax.TotalSeconds;
+            var seconds = _deadline.SilenceMax.TotalSeconds;
             return new ProviderException(ProviderFault.Timeout, $"{provider} was silent for {seconds} seconds.", error);
         }
 

@@ -10,6 +10,6 @@ internal sealed class ProviderEndpoint
     /// <summary>Sent with each request; one of them is the credential, so they are in no log and no message.</summary>
     internal required IReadOnlyList<KeyValuePair<string, string>> Headers { get; init; }
 
-    /// <summary>The longest silence, before the first byte and between two.</summary>
-    internal required TimeSpan SilenceMax { get; init; }
+    /// <summary>The longest silence, before the first byte and between two; it may change between calls.</summary>
+    internal required Func<TimeSpan> SilenceMax { get; init; }
 }

@@ -25,6 +25,8 @@ internal sealed class SilenceDeadline : IDisposable
             static state => ((SilenceDeadline)state!).Look(), this, silenceMax, Timeout.InfiniteTimeSpan);
     }
 
+    internal TimeSpan SilenceMax => _silenceMax;
+
     internal CancellationToken Token => _source.Token;
 
     internal bool Expired { get; private set; }

@@ -21,6 +21,8 @@ internal sealed class AnswerJudge(ApiSpec spec, SchemaCheck check)
         "createApiKey agent_id", "createApiKey allowed_origins", "createApiKey expires_at",
         "adjustCredits amount_usd", "getUsage from", "getUsage to", "listRuns created_after",
         "listRuns created_before", "auterynListMessages before", "addDocument text",
+        "createChatCompletion model", "createChatCompletion metadata", "createChatCompletion privacy",
+        "createChatCompletion tool_choice",
     };
 
     internal IEnumerable<string> Judge(ApiRequest request, RawAnswer answer)
@@ -162,7 +164,7 @@ internal sealed class AnswerJudge(ApiSpec spec, SchemaCheck check)
             foreach (var line in frame.Split('\n').Select(static line => line.Split(": ", 2)))
             {
                 shown.Append(shown.Length == 0 ? "{" : ",").Append($"\"{line[0]}\":")
-                    .Append(line[0] == "event" ? $"\"{line[1]}\"" : line[1]);
+                    .Append(line[0] == "event" || line[1] == "[DONE]" ? $"\"{line[1]}\"" : line[1]);
             }
 
             foreach (var error in check.Errors(schema, JsonElement.Parse(shown.Append('}').ToString())).Take(2))

@@ -129,14 +129,30 @@ internal sealed partial class ApiIds
             .Select(static text => (JsonNode?)text),
         "expires_at" => Gen.OneOf("2031-01-01T00:00:00Z", "2042-11-26T09:15:03.530Z")
             .Select(static text => (JsonNode?)text),
-        "allowed_origins" or "tools" => Gen.Const(0).Select(_ => Fixed(name)),
+        "allowed_origins" => Gen.Const(0).Select(_ => Fixed(name)),
+        "tools" => Gen.Const(0).Select(_ => Fixed(
+            schema.GetRawText().Contains("\"properties\"", StringComparison.Ordinal)
+            || schema.GetRawText().Contains("$ref", StringComparison.Ordinal) ? "tools" : "functions")),
+        "messages" or "models" or "response_format" or "tool_choice" or "stop" =>
+            Gen.Const(0).Select(_ => Fixed(name)),
+
+        // A provider that is switched off would answer nothing more.
+        "enabled" => Gen.Const(0).Select(static _ => (JsonNode?)true),
         "output_schema" => Gen.Const(0).Select(static _ => JsonNode.Parse("""{"type":["string","object"]}""")),
         _ => null,
     };
 
-    private static JsonNode? Fixed(string name) => name == "tools"
-        ? JsonNode.Parse("""[{"name":"time","type":"builtin"}]""")
-        : JsonNode.Parse("""["https://a.example"]""");
+    private static JsonNode? Fixed(string name) => JsonNode.Parse(name switch
+    {
+        "tools" => """[{"name":"time","type":"builtin"}]""",
+        "functions" => """[{"type":"function","function":{"name":"look","parameters":{"type":"object"}}}]""",
+        "messages" => """[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}]""",
+        "models" => """["reeve/quote","mesh/house-1"]""",
+        "response_format" => """{"type":"text"}""",
+        "tool_choice" => "\"auto\"",
+        "stop" => """["END"]""",
+        _ => """["https://a.example"]""",
+    });
 
     private Picked Named(string kind) => new(this, kind);
 

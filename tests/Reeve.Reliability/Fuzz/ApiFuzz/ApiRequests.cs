@@ -128,7 +128,7 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
             "documents" => Id.Document,
             "receipts" => Id.Receipt,
             "runs" => Id.Run,
-            "versions" => "",
+            "versions" or "models" or "config" => "",
             _ => null,
         };
 
@@ -138,7 +138,9 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
             ?? throw new InvalidOperationException($"Say what {{{parameter}}} of {operation.Name} names.");
         if (kind.Length == 0)
         {
-            return pcg.Next(3) == 0 ? "2" : "1";
+            return operation.Path.Contains("/models/", StringComparison.Ordinal) ? "mesh/house-1"
+                : parameter == "provider" ? pcg.Next(2) == 0 ? "house" : "none"
+                : pcg.Next(3) == 0 ? "2" : "1";
         }
 
         // The operator could shut itself out; what it does to others only hits accounts made here.
@@ -485,7 +487,7 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
             (request.Fault, request.Expected, request.Target) = ($"the key lacks the scope", [403], null);
         }
         else if (request.Expected is { } expected && (!caller.IsOperator || caller.IsTest)
-            && operation.Path.StartsWith("/v1/accounts", StringComparison.Ordinal))
+            && operation.Path.Split('/')[2] is "accounts" or "providers")
         {
             request.Expected = [.. expected, 403]; // The first account's alone.
         }

@@ -42,6 +42,7 @@ internal static class MatrixFields
         "tools[].actions[].description", "tools[].actions[].name", "tools[].name", "user.name",
         "context.metadata.*", "filter.*", "metadata.*", "output_schema.*", "tools[].actions[].parameters.*",
         "tools[].config.*", "user.metadata.*",
+        "messages[].tool_call_id", "messages[].tool_calls[].*", "models[]", "response_format.*", "tools[].*", "user",
     };
 
     /// <summary>Every field of an operation that can hold text, also inside of objects and lists.</summary>
@@ -102,7 +103,7 @@ internal static class MatrixFields
         {
             foreach (var one in required.EnumerateArray().Select(static one => one.GetString()!))
             {
-                inner[one] = one == "type" ? "builtin" : "time";
+                inner[one] = one switch { "type" => "builtin", "role" => "user", _ => "time" };
             }
         }
 

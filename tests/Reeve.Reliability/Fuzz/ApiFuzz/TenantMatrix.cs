@@ -339,6 +339,7 @@ internal static partial class TenantMatrix
                         "agent" => attacker[Id.Agent],
                         "scopes" => new JsonArray("chat"),
                         "amount_usd" => 1,
+                        "messages" => new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }),
                         _ when Minimal.Contains(name) => $"made {++_made}",
                         _ => throw new InvalidOperationException($"Say what a least {name} is."),
                     };
@@ -423,6 +424,7 @@ internal static partial class TenantMatrix
 
     [GeneratedRegex("""
         (agt|agent|conv|task|run|msg|rcpt|key|evt|acct|doc|chk|req)_[0-9A-Z]{26}|"version":\d+|"run_count":\d+
+        |chatcmpl-[0-9A-Z]{26}|"created":\d+
         |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z|"(duration|latency)_ms":\d+|(mesh|afk)_[a-z]+_\w{38}
         |"last_four":"\w+"|made[\ -]\d+|"(balance_usd|balanceUsd|balance_credits|credits_used)":[0-9.]+
         |"(document_count|message_count|total)":\d+|"slug":"[a-z0-9-]*"|"sha256":"\w+"|"(input|output)_tokens":\d+

@@ -1,0 +1,95 @@
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using Reeve.Server.Http;
+using Reeve.Server.Inference;
+using Reeve.Server.Privacy;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>
+/// A model call of the class <c>protected</c>: what is sent has placeholders for personal data, and what comes back has
+/// the data again. Whatever part of a request is not known here is not sent: it fails closed.
+/// </summary>
+internal sealed class MaskedCall
+{
+    private readonly Masker _masker;
+    private readonly Restorer _restorer;
+
+    private MaskedCall(Masker masker, bool isJson)
+    {
+        _masker = masker;
+        _restorer = new Restorer(masker.Originals, isJson);
+    }
+
+    /// <summary>Null where nothing has to be masked: a looser class, or a model that runs on the operator's own.</summary>
+    internal static MaskedCall? For(LiveRun run, RunContext context, PlannedCall plan, PersonalData personal) =>
+        PrivacyGate.MustMask(plan.PrivacyClass, plan.Route.Privacy)
+            ? new MaskedCall(new Masker(personal, Names(run.State.Admitted.User)),
+                context.OutputSchema is not null || context.Chat?.Format is ChatResponseFormatJson)
+            : null;
+
+    internal (IReadOnlyList<ChatMessage> Messages, ChatOptions Options) Mask(Prompt prompt, ChatOptions options)
+    {
+        var messages = prompt.Messages
+            .Select(message => new ChatMessage(message.Role, [.. message.Contents.Select(Mask)])).ToList();
+        var masked = options.Clone();
+        masked.Tools = options.Tools is { } tools ? [.. tools.Select(Mask)] : null;
+        masked.StopSequences = options.StopSequences is { } stops ? [.. stops.Select(_masker.Mask)] : null;
+        masked.ResponseFormat = options.ResponseFormat is ChatResponseFormatJson { Schema: { } schema } json
+            ? ChatResponseFormat.ForJsonSchema(_masker.Mask(schema), json.SchemaName,
+                json.SchemaDescription is { } description ? _masker.Mask(description) : null)
+            : options.ResponseFormat;
+        return (messages, masked);
+    }
+
+    internal string Restore(string text) => _restorer.Push(text);
+
+    internal string RestoreRest() => _restorer.Flush();
+
+    internal JsonElement Restore(JsonElement arguments) => _masker.Restore(arguments);
+
+    private AIContent Mask(AIContent content) => content switch
+    {
+        TextContent text => new TextContent(_masker.Mask(text.Text)),
+        SourceContent source => new SourceContent(source.ChunkId, _masker.Mask(source.DocumentName),
+            [.. source.Headings.Select(_masker.Mask)], _masker.Mask(source.Text)),
+        FunctionCallContent call => new FunctionCallContent(call.CallId, call.Name, call.Arguments?.ToDictionary(
+            pair => _masker.Mask(pair.Key),
+            pair => (object?)(pair.Value is JsonElement value ? _masker.Mask(value) : Text(pair.Value)))),
+        FunctionResultContent result => new FunctionResultContent(
+            result.CallId, result.Result is JsonElement value ? _masker.Mask(value) : Text(result.Result)),
+        _ => throw new ApiException(ApiErrorCodes.NoPermittedRoute,
+            "The privacy class protected masks personal data, which cannot be done in an image."),
+    };
+
+    private AIFunctionDeclaration Mask(AITool tool) => tool is AIFunctionDeclaration function
+        ? AIFunctionFactory.CreateDeclaration(
+            function.Name, _masker.Mask(function.Description), _masker.Mask(function.JsonSchema))
+        : throw new NotSupportedException($"A tool of type {tool.GetType().Name} cannot be masked.");
+
+    private string? Text(object? value) => value?.ToString() is { } text ? _masker.Mask(text) : null;
+
+    /// <summary>What the caller said of the user under a name.</summary>
+    private static IEnumerable<string> Names(JsonElement? user)
+    {
+        if (user is not { ValueKind: JsonValueKind.Object } of)
+        {
+            yield break;
+        }
+
+        if (of.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String)
+        {
+            yield return name.GetString()!;
+        }
+
+        if (of.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object)
+        {
+            foreach (var member in metadata.EnumerateObject().Where(static one =>
+                one.Value.ValueKind == JsonValueKind.String
+                && one.Name.EndsWith("name", StringComparison.OrdinalIgnoreCase)))
+            {
+                yield return member.Value.GetString()!;
+            }
+        }
+    }
+}
