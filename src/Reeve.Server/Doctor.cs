@@ -141,6 +141,12 @@ internal sealed class Doctor(TimeProvider time, Func<string, string?> environmen
             _diagnosis.Warn("providers", $"{string.Join(", ", withoutKey)} has no API key.",
                 "Set OPENAI_API_KEY, ANTHROPIC_API_KEY or what api_key_env names, unless it asks for none.");
         }
+        else if (providers.SelectMany(static provider => provider.Models).Where(static model => !model.IsPriced)
+            .Select(static model => model.Id).ToList() is { Count: > 0 } unpriced)
+        {
+            _diagnosis.Warn("providers", $"{string.Join(", ", unpriced)} has no price: calls of it are free for all.",
+                "Name its prices in the file, or 0 where it is free.");
+        }
         else
         {
             _diagnosis.Ok("providers", providers.Count == 0

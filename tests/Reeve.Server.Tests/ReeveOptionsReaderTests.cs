@@ -124,9 +124,10 @@ public sealed class ReeveOptionsReaderTests
     }
 
     [Theory]
-    [InlineData("\"kind\":\"openai\"", "\"kind\":\"gemini\"", "kind gemini is not supported by this version yet; use"
-        + " openai or anthropic.")]
-    [InlineData("\"kind\":\"openai\"", "\"kind\":\"x\"", "kind must be one of openai, anthropic.")]
+    [InlineData("\"kind\":\"openai\"", "\"kind\":\"x\"", "kind must be one of openai, anthropic, gemini, ollama.")]
+    [InlineData("\"kind\":\"openai\"", "\"kind\":\"gemini\",\"api\":\"responses\"", "api is for providers of kind "
+        + "openai alone.")]
+    [InlineData("\"models\":[", "\"api\":\"x\",\"models\":[", "api must be one of chat_completions, responses.")]
     [InlineData("\"name\":\"house\"", "\"name\":\"My House\"", "name must be lower-case letters, digits, - and _.")]
     [InlineData("http://h/v1", "http://u:p@h/v1", "base_url must be an http or https address without user, query or "
         + "fragment.")]
@@ -136,7 +137,7 @@ public sealed class ReeveOptionsReaderTests
     [InlineData("\"models\":[", "\"api_key_env\":\"NOPE\",\"models\":[", "api_key_env names NOPE, which is not set i"
         + "n the environment.")]
     [InlineData("\"input_usd_per_million\":3,", "", "models[0].input_usd_per_million is required, a number from 0 to"
-        + " 1000000; 0 for a model that is free.")]
+        + " 1000000; 0 for a model that is free, or set inference.allow_unpriced.")]
     [InlineData("\"input_usd_per_million\":3,", "\"input_usd_per_million\":-3,", "models[0].input_usd_per_million mu"
         + "st be a number from 0 to 1000000 with at most 6 decimals.")]
     [InlineData("\"max_output_tokens\":4096", "\"max_output_tokens\":128001", "models[0].max_output_tokens must be a"
@@ -144,7 +145,11 @@ public sealed class ReeveOptionsReaderTests
     [InlineData("\"quality\":60", "\"quality\":101", "models[0].quality must be an integer from 0 to 100.")]
     [InlineData("\"tools\"]", "\"magic\"]", "models[0].capabilities must be of chat, tools, structured_output, visio"
         + "n, streaming.")]
-    [InlineData("[\"chat\",", "[", "models[0].capabilities must have chat among them.")]
+    [InlineData("[\"chat\",", "[", "models[0].capabilities must have chat or embeddings among them.")]
+    [InlineData("[\"chat\",", "[\"embeddings\",", "models[0].capabilities must be of embeddings, dimensions.")]
+    [InlineData("[\"chat\",\"tools\"]", "[\"embeddings\"]", "models[0].max_output_tokens is not a known field here.")]
+    [InlineData("mesh/house-1", "mesh/swift", "models[0].id mesh/swift is a tier; inference.tiers maps it to a model.")]
+    [InlineData("\"quality\":60", "\"published\":\"2025\"", "models[0].published must be a date such as 2025-09-29.")]
     [InlineData("mesh/house-1", "auto", "models[0].id must be letters, digits and . _ : / -, and neither a router mo"
         + "de nor begin with reeve/ or agt_.")]
     [InlineData("\"quality\"", "\"qualty\"", "models[0].qualty is not a known field here (did you mean quality?).")]
@@ -207,6 +212,120 @@ public sealed class ReeveOptionsReaderTests
         Assert.Equal("mesh/claude-opus-4.5", Assert.Single(providers[0].Models).Id);
         Assert.Equal(
             ["mesh/claude-haiku-4.5", "mesh/claude-sonnet-4.5"], providers[1].Models.Select(model => model.Id));
+    }
+
+    [Fact]
+    public void Read_KeysAndHost_EnableGeminiAndOllama()
+    {
+        _environment["GEMINI_API_KEY"] = "g-1";
+        _environment["OLLAMA_HOST"] = "10.0.0.7";
+
+        var providers = Read().Inference.Providers;
+
+        Assert.Equal(["gemini", "ollama"], providers.Select(provider => provider.Name));
+        Assert.Equal("g-1", providers[0].ApiKey!.Reveal());
+        Assert.Equal(("http://10.0.0.7:11434/", null), (providers[1].BaseUrl.AbsoluteUri, providers[1].ApiKey));
+        Assert.All(providers[1].Models, model => Assert.Equal(0, model.InputUsdPerMillion + model.OutputUsdPerMillion));
+        Assert.Contains(providers[0].Models, model => model.MakesEmbeddings);
+        Assert.Equal([true, false], providers.Select(provider => provider.Models[0].TakesImageUrls));
+    }
+
+    [Theory]
+    [InlineData("http://ollama:80", "http://ollama/")]
+    [InlineData("ollama:80", "http://ollama/")]
+    [InlineData("https://ollama.example", "https://ollama.example/")]
+    [InlineData("127.0.0.1:9", "http://127.0.0.1:9/")]
+    [InlineData("ollama", "http://ollama:11434/")]
+    public void Read_OllamaHost_IsReadAsOllamaDoes(string host, string address)
+    {
+        _environment["OLLAMA_HOST"] = host;
+        Assert.Equal(address, Read().Inference.Providers[0].BaseUrl.AbsoluteUri);
+    }
+
+    [Fact]
+    public void Read_KnownProviderByName_HasAddressKeyAndModelsOfTheCatalogue()
+    {
+        _environment["GROQ_API_KEY"] = "gsk";
+        Assert.Empty(Read().Inference.Providers);
+        _files["./reeve.json"] = Providers("""{"name":"groq","kind":"openai"}""");
+
+        var provider = Assert.Single(Read().Inference.Providers);
+
+        Assert.Equal(("https://api.groq.com/openai/v1", "gsk"),
+            (provider.BaseUrl.AbsoluteUri, provider.ApiKey!.Reveal()));
+        Assert.Contains("mesh/llama-3.3-70b", provider.Models.Select(model => model.Id));
+    }
+
+    [Fact]
+    public void Read_SingleValuesOfAShippedModel_LeaveTheOthersAsTheyAre()
+    {
+        _environment["ANTHROPIC_API_KEY"] = "k";
+        _files["./reeve.json"] = Providers(
+            """
+            {"name":"anthropic","kind":"anthropic","models":[{"id":"mesh/claude-opus-4.5","input_usd_per_million":4,
+            "cache_write_usd_per_million":4.5,"context_tokens":32000},{"id":"mesh/claude-sonnet-4.5"}]}
+            """);
+
+        var models = Assert.Single(Read().Inference.Providers).Models;
+
+        var shipped = WellKnownModels.Of("anthropic");
+        Assert.Equal(
+            shipped.Single(model => model.Id == "mesh/claude-opus-4.5") with
+            {
+                InputUsdPerMillion = 4,
+                CacheWriteUsdPerMillion = 4.5m,
+                ContextTokens = 32_000,
+                OutputTokensMax = 32_000,
+            },
+            models[0]);
+        Assert.Equal(shipped.Single(model => model.Id == "mesh/claude-sonnet-4.5"), models[1]);
+    }
+
+    [Fact]
+    public void Read_UnpricedModel_IsLetInAtZeroAndMarkedOnlyWhereThatIsAllowed()
+    {
+        var house = House.Replace("\"input_usd_per_million\":3,", "", StringComparison.Ordinal);
+        _files["./reeve.json"] = Providers(house);
+        Assert.Contains("or set inference.allow_unpriced", Error(), StringComparison.Ordinal);
+        _files["./reeve.json"] = Providers(house).Replace(
+            "\"inference\":{", "\"inference\":{\"allow_unpriced\":true,", StringComparison.Ordinal);
+
+        var model = Read().Inference.Providers[0].Models[0];
+
+        Assert.Equal((false, 0m), (model.IsPriced, model.InputUsdPerMillion));
+        _files["./reeve.json"] = Providers(House);
+        Assert.True(Read().Inference.Providers[0].Models[0].IsPriced);
+    }
+
+    [Fact]
+    public void Read_Tiers_AreMappedToModels()
+    {
+        _environment["OPENAI_API_KEY"] = "k";
+        _files["./reeve.json"] =
+            """
+            {"inference":{"tiers":{"mesh/swift":"mesh/gpt-5-nano","mesh/pro":"reeve/quote",
+            "mesh/embed":"mesh/text-embedding-3-small"}}}
+            """;
+        Assert.Equal(
+            [
+                KeyValuePair.Create("mesh/swift", "mesh/gpt-5-nano"), KeyValuePair.Create("mesh/pro", "reeve/quote"),
+                KeyValuePair.Create("mesh/embed", "mesh/text-embedding-3-small"),
+            ],
+            Read().Inference.Tiers);
+    }
+
+    [Theory]
+    [InlineData("mesh/swift", "mesh/nope", "names mesh/nope, which no provider has.")]
+    [InlineData("mesh/swift", "mesh/text-embedding-3-small", "names mesh/text-embedding-3-small, which is a model for "
+        + "embeddings.")]
+    [InlineData("mesh/embed", "mesh/gpt-5", "names mesh/gpt-5, which is not a model for embeddings.")]
+    [InlineData("mesh/embed", "reeve/quote", "names reeve/quote, which no provider has.")]
+    [InlineData("mesh/fast", "mesh/gpt-5", "is not a known field here.")]
+    public void Read_WrongTier_SaysWhatIsWrong(string tier, string model, string message)
+    {
+        _environment["OPENAI_API_KEY"] = "k";
+        _files["./reeve.json"] = "{\"inference\":{\"tiers\":{\"" + tier + "\":\"" + model + "\"}}}";
+        Assert.Equal($"reeve.json: inference.tiers.{tier} {message}", Error());
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Reeve.Server.Privacy;
 
 namespace Reeve.Server.Inference;
@@ -6,6 +7,20 @@ internal sealed record InferenceOptions
 {
     /// <summary>From the configuration file, then from the environment.</summary>
     internal IReadOnlyList<ProviderOptions> Providers { get; init; } = [];
+
+    /// <summary>The model behind each tier that the operator mapped, such as <c>mesh/swift</c>.</summary>
+    internal IReadOnlyDictionary<string, string> Tiers { get; init; } = FrozenDictionary<string, string>.Empty;
+}
+
+/// <summary>Names that the operator maps to a model (wire-mesh 4.3).</summary>
+internal static class ModelTiers
+{
+    internal const string Prefix = "mesh/";
+
+    /// <summary>The tier of a request for embeddings that names no model.</summary>
+    internal const string Embed = "mesh/embed";
+
+    internal static readonly string[] Words = ["mesh/swift", "mesh/balanced", "mesh/pro", Embed];
 }
 
 /// <summary>A provider that the operator named.</summary>
@@ -19,6 +34,9 @@ internal sealed record ProviderOptions
 
     /// <summary>The protocol; one of <see cref="ProviderKinds"/>.</summary>
     internal required string Kind { get; init; }
+
+    /// <summary>True for OpenAI's Responses in the place of its chat completions.</summary>
+    internal bool UsesResponses { get; init; }
 
     internal required Uri BaseUrl { get; init; }
 
@@ -39,8 +57,12 @@ internal sealed record ProviderOptions
 
 internal static class ProviderKinds
 {
-    /// <summary>Any server with OpenAI's chat completions.</summary>
+    /// <summary>Any server with OpenAI's chat completions, or its Responses.</summary>
     internal const string OpenAI = "openai";
 
     internal const string Anthropic = "anthropic";
+    internal const string Gemini = "gemini";
+    internal const string Ollama = "ollama";
+
+    internal static readonly string[] Words = [OpenAI, Anthropic, Gemini, Ollama];
 }

@@ -15,14 +15,21 @@ internal static class InferenceSetup
         services.AddSingleton(static _ => new ProviderHttp());
         services.AddSingleton<ModelRouter>();
         services.AddSingleton(static provider => new ProviderTools(
-            provider.GetRequiredService<ProviderHttp>(), provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ProviderHttp>(), provider.GetRequiredService<ProviderHealth>(),
+            provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<IdGenerator>(), provider.GetRequiredService<ILogger<ProviderTools>>()));
         services.AddSingleton(static provider => new ModelCatalog(
             [(QuoteModel.Create(), new QuoteChatClient())],
             [
                 .. provider.GetServices<CatalogEntry>(),
                 .. ConfiguredModels.Create(provider.GetRequiredService<ReeveOptions>().Inference,
-                    provider.GetRequiredService<ProviderTools>(), provider.GetRequiredService<ProviderHealth>()),
-            ]));
+                    provider.GetRequiredService<ProviderTools>()),
+            ],
+            [
+                .. provider.GetServices<EmbeddingEntry>(),
+                .. ConfiguredModels.CreateEmbeddings(provider.GetRequiredService<ReeveOptions>().Inference,
+                    provider.GetRequiredService<ProviderTools>()),
+            ],
+            provider.GetRequiredService<ReeveOptions>().Inference.Tiers));
     }
 }

@@ -22,8 +22,30 @@ internal sealed record Model
 
     internal required decimal OutputUsdPerMillion { get; init; }
 
-    /// <summary>Of <c>chat</c>, <c>tools</c>, <c>structured_output</c>, <c>vision</c>, <c>streaming</c>.</summary>
+    /// <summary>For input that the provider read from its cache; null where that costs what other input costs.</summary>
+    internal decimal? CachedInputUsdPerMillion { get; init; }
+
+    /// <summary>
+    /// For input that the provider wrote to its cache; null where that costs what other input costs.
+    /// </summary>
+    internal decimal? CacheWriteUsdPerMillion { get; init; }
+
+    /// <summary>False for a model of unknown price, which the operator let in at 0.</summary>
+    internal bool IsPriced { get; init; } = true;
+
+    /// <summary>
+    /// Of <c>chat</c>, <c>tools</c>, <c>structured_output</c>, <c>vision</c>, <c>streaming</c>; a model for embeddings
+    /// has <c>embeddings</c>, and <c>dimensions</c> where a request may ask for shorter vectors.
+    /// </summary>
     internal required IReadOnlySet<string> Capabilities { get; init; }
+
+    /// <summary>Numbers in a vector of a model for embeddings; null where nobody said.</summary>
+    internal int? Dimensions { get; init; }
+
+    /// <summary>
+    /// True when the provider fetches an image itself by its http or https address; otherwise an image is bytes.
+    /// </summary>
+    internal bool TakesImageUrls { get; init; } = true;
 
     /// <summary>When the provider published it; the epoch where nobody said.</summary>
     internal DateTimeOffset CreatedAt { get; init; } = DateTimeOffset.UnixEpoch;
@@ -32,6 +54,8 @@ internal sealed record Model
 
     /// <summary>True for a model that says which of the given sources it quoted; the rest are not shown.</summary>
     internal bool ReportsCitations { get; init; }
+
+    internal bool MakesEmbeddings => Capabilities.Contains(Inference.Capabilities.Embeddings);
 }
 
 internal static class Capabilities
@@ -41,6 +65,12 @@ internal static class Capabilities
     internal const string StructuredOutput = "structured_output";
     internal const string Vision = "vision";
     internal const string Streaming = "streaming";
+    internal const string Embeddings = "embeddings";
+    internal const string Dimensions = "dimensions";
 
+    /// <summary>Of models that answer.</summary>
     internal static readonly string[] Words = [Chat, Tools, StructuredOutput, Vision, Streaming];
+
+    /// <summary>Of models that turn text into vectors; no model does both.</summary>
+    internal static readonly string[] EmbeddingWords = [Embeddings, Dimensions];
 }

@@ -10,6 +10,10 @@ internal sealed record CatalogEntry(Model Model, IChatClient Client, PrivacyMark
     internal RouteKey Key => new(Model.Id, Model.Provider);
 }
 
+/// <summary>A model for embeddings; no route leads to it.</summary>
+internal sealed record EmbeddingEntry(
+    Model Model, IEmbeddingGenerator<string, Embedding<float>> Generator, PrivacyMarks Privacy);
+
 /// <summary>The names that a caller may give in the place of a model; the router then chooses.</summary>
 internal static class RouterModes
 {
@@ -30,10 +34,14 @@ internal sealed class ModelCatalog
     private const string SonnetPrefix = "mesh/claude-sonnet-";
 
     private readonly FrozenDictionary<string, CatalogEntry[]> _byId;
+    private readonly FrozenDictionary<string, EmbeddingEntry> _embeddingsById;
 
     internal ModelCatalog(
-        IEnumerable<(Model Model, IChatClient Client)> builtIns, IEnumerable<CatalogEntry> configured)
+        IEnumerable<(Model Model, IChatClient Client)> builtIns, IEnumerable<CatalogEntry> configured,
+        IEnumerable<EmbeddingEntry>? embeddings = null, IReadOnlyDictionary<string, string>? tiers = null)
     {
+        Tiers = tiers ?? FrozenDictionary<string, string>.Empty;
+        Embeddings = [.. embeddings ?? []];
         Entries =
         [
             .. configured,
@@ -58,7 +66,25 @@ internal sealed class ModelCatalog
             byId.TryAdd(SonnetAlias, byId[sonnet]);
         }
 
+        var embeddingsById = Embeddings.ToDictionary(entry => entry.Model.Id, StringComparer.Ordinal);
+        foreach (var (tier, id) in Tiers)
+        {
+            if (byId.TryGetValue(id, out var entry))
+            {
+                byId.TryAdd(tier, entry);
+            }
+            else if (embeddingsById.TryGetValue(id, out var embedding))
+            {
+                embeddingsById.TryAdd(tier, embedding);
+            }
+            else
+            {
+                throw new ArgumentException($"The tier {tier} names {id}, which is no model.");
+            }
+        }
+
         _byId = byId.ToFrozenDictionary(StringComparer.Ordinal);
+        _embeddingsById = embeddingsById.ToFrozenDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>
@@ -66,9 +92,20 @@ internal sealed class ModelCatalog
     /// </summary>
     internal IReadOnlyList<CatalogEntry> Entries { get; }
 
+    /// <summary>Models for embeddings, in the operator's order.</summary>
+    internal IReadOnlyList<EmbeddingEntry> Embeddings { get; }
+
+    /// <summary>The tiers that the operator mapped, each with the id of its model.</summary>
+    internal IReadOnlyDictionary<string, string> Tiers { get; }
+
     internal static bool IsRouterMode(string name) => RouterModes.Words.AsSpan().Contains(name);
 
-    /// <summary>By id or alias; the entry's own id is the canonical one. Null for a name that is unknown.</summary>
+    /// <summary>
+    /// A model for embeddings by its id or by the tier <c>mesh/embed</c>; null for a name that is unknown.
+    /// </summary>
+    internal EmbeddingEntry? FindEmbedding(string id) => _embeddingsById.GetValueOrDefault(id);
+
+    /// <summary>By id, tier or alias; the entry's own id is the canonical one. Null for a name that is unknown.</summary>
     internal CatalogEntry? Find(string id) => Routes(id) is [var first, ..] ? first : null;
 
     /// <summary>Everybody who answers for a model; none for a name that is unknown.</summary>

@@ -1,20 +1,23 @@
-using System.Collections.Frozen;
 using System.Text.RegularExpressions;
 using Reeve.Server.Http;
+using Reeve.Server.Inference.Providers.Builtin;
 
 namespace Reeve.Server.Inference;
 
 /// <summary>
-/// Reads <c>inference.providers</c> and adds the providers whose keys or addresses stand in the environment. The file
-/// wins: a provider of the same name replaces the one of the environment, and a model of the same id its shipped model.
+/// Reads <c>inference</c> and adds the providers whose keys or addresses stand in the environment. The file wins: a
+/// provider of the same name replaces the one of the environment, and a model of the same id its shipped model.
 /// </summary>
 internal sealed partial class ProviderOptionsReader(Func<string, string?> environment)
 {
     private const string AddressRule = "must be an http or https address without user, query or fragment";
+    private const int OllamaPort = 11434;
     private const int ProvidersMax = 100;
     private const int ModelsMax = 1_000;
-    private const int TokensMax = 100_000_000;
-    private const decimal UsdPerMillionMax = 1_000_000;
+
+    /// <summary>What a variable alone enables; other known providers are named in the file.</summary>
+    private static readonly string[] OfEnvironment =
+        [ProviderKinds.OpenAI, ProviderKinds.Anthropic, ProviderKinds.Gemini, ProviderKinds.Ollama];
 
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private readonly HashSet<string> _models = new(StringComparer.Ordinal);
@@ -23,9 +26,10 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
     {
         var providers = new List<ProviderOptions>();
         var later = new List<int>();
+        var allowUnpriced = section?.Boolean("allow_unpriced") ?? false;
         foreach (var entry in section?.Objects("providers", ProvidersMax) ?? [])
         {
-            var provider = ReadProvider(entry);
+            var provider = ReadProvider(entry, allowUnpriced);
             if (provider.Models.Count == 0)
             {
                 later.Add(providers.Count);
@@ -37,39 +41,39 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
         // The shipped models come last, for what the file names by the same id takes their place.
         foreach (var at in later)
         {
-            providers[at] = providers[at] with { Models = Shipped(providers[at].Kind) };
+            providers[at] = providers[at] with { Models = Shipped(providers[at].Name) };
         }
 
-        foreach (var kind in (ReadOnlySpan<string>)[ProviderKinds.OpenAI, ProviderKinds.Anthropic])
+        foreach (var name in OfEnvironment)
         {
-            if (!_names.Contains(kind) && FromEnvironment(kind) is { } provider)
+            if (!_names.Contains(name) && FromEnvironment(WellKnownModels.Find(name, name)!) is { } provider)
             {
                 providers.Add(provider);
             }
         }
 
-        return new InferenceOptions { Providers = providers };
+        return new InferenceOptions { Providers = providers, Tiers = ReadTiers(section?.Object("tiers"), providers) };
     }
 
-    private ProviderOptions? FromEnvironment(string kind)
+    private ProviderOptions? FromEnvironment(WellKnownProvider known)
     {
-        var (key, address) = (KeyVariable(kind), AddressVariable(kind));
-        if (environment(key) is null && environment(address) is null)
+        if (environment(known.AddressVariable) is null
+            && (known.KeyVariable is null || environment(known.KeyVariable) is null))
         {
             return null;
         }
 
         return new ProviderOptions
         {
-            Name = kind,
-            Kind = kind,
-            BaseUrl = EnvironmentAddress(kind),
-            ApiKey = Credential(key),
-            Models = Shipped(kind),
+            Name = known.Name,
+            Kind = known.Kind,
+            BaseUrl = EnvironmentAddress(known),
+            ApiKey = Credential(known.KeyVariable),
+            Models = Shipped(known.Name),
         };
     }
 
-    private ProviderOptions ReadProvider(RequestObject entry)
+    private ProviderOptions ReadProvider(RequestObject entry, bool allowUnpriced)
     {
         var name = entry.RequiredString("name", 1, 64);
         if (!NamePattern.IsMatch(name))
@@ -82,53 +86,55 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
             throw entry.Wrong("name", $"{name} is there twice");
         }
 
-        var kind = ReadKind(entry);
-        var isShipped = name == kind;
+        var kind = entry.Word("kind", ProviderKinds.Words) ?? throw entry.Wrong("kind", "is required");
+        var known = WellKnownModels.Find(name, kind);
         var models = entry.Objects("models", ModelsMax);
-        if (models is not { Count: > 0 } && !isShipped)
+        if (models is not { Count: > 0 } && known is null)
         {
             throw entry.Wrong("models", "must name at least one model");
         }
 
+        var reader = new ModelReader(name, kind, known?.Models ?? [], allowUnpriced);
         return new ProviderOptions
         {
             Name = name,
             Kind = kind,
-            BaseUrl = ReadAddress(entry, kind, isShipped),
-            ApiKey = ReadCredential(entry, kind, isShipped),
+            UsesResponses = ReadApi(entry, kind),
+            BaseUrl = ReadAddress(entry, known),
+            ApiKey = ReadCredential(entry, known),
             ZeroRetention = entry.Boolean("zero_retention") ?? false,
             OperatorRun = entry.Boolean("operator_run") ?? false,
             Timeout = TimeSpan.FromMilliseconds(
                 entry.Integer(
                     "timeout_ms", ProviderOptions.TimeoutMillisecondsMin, ProviderOptions.TimeoutMillisecondsMax)
                 ?? ProviderOptions.TimeoutMillisecondsDefault),
-            Models = [.. (models ?? []).Select(model => ReadModel(model, name))],
+            Models = [.. (models ?? []).Select(model => ReadModel(reader, model))],
         };
     }
 
-    private static string ReadKind(RequestObject entry) => entry.RequiredString("kind", 1, 64) switch
+    private static bool ReadApi(RequestObject entry, string kind)
     {
-        var kind and (ProviderKinds.OpenAI or ProviderKinds.Anthropic) => kind,
-        var kind and ("gemini" or "ollama") => throw entry.Wrong(
-            "kind", $"{kind} is not supported by this version yet; use openai or anthropic"),
-        _ => throw entry.Wrong("kind", "must be one of openai, anthropic"),
-    };
+        var api = entry.Word("api", "chat_completions", "responses");
+        return api is null || kind == ProviderKinds.OpenAI
+            ? api == "responses"
+            : throw entry.Wrong("api", "is for providers of kind openai alone");
+    }
 
-    private Uri ReadAddress(RequestObject entry, string kind, bool isShipped)
+    private Uri ReadAddress(RequestObject entry, WellKnownProvider? known)
     {
         if (entry.String("base_url", 1, 2048) is not { } text)
         {
-            return isShipped ? EnvironmentAddress(kind) : throw entry.Wrong("base_url", "is required");
+            return known is null ? throw entry.Wrong("base_url", "is required") : EnvironmentAddress(known);
         }
 
         return ParseAddress(text) ?? throw entry.Wrong("base_url", AddressRule);
     }
 
-    private Secret? ReadCredential(RequestObject entry, string kind, bool isShipped)
+    private Secret? ReadCredential(RequestObject entry, WellKnownProvider? known)
     {
         if (entry.String("api_key_env", 1, 128) is not { } variable)
         {
-            return isShipped ? Credential(KeyVariable(kind)) : null;
+            return Credential(known?.KeyVariable);
         }
 
         return environment(variable) is null
@@ -136,77 +142,57 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
             : Credential(variable);
     }
 
-    private Model ReadModel(RequestObject entry, string provider)
+    private Model ReadModel(ModelReader reader, RequestObject entry)
     {
-        var id = entry.RequiredString("id", 1, 128);
-        if (!ModelPattern.IsMatch(id) || ModelCatalog.IsRouterMode(id)
-            || id.StartsWith("reeve/", StringComparison.Ordinal) || id.StartsWith("agt_", StringComparison.Ordinal))
-        {
-            throw entry.Wrong(
-                "id", "must be letters, digits and . _ : / -, and neither a router mode nor begin with reeve/ or agt_");
-        }
-
-        if (!_models.Add(id))
-        {
-            throw entry.Wrong("id", $"{id} is there twice");
-        }
-
-        var context = Tokens(entry, "context_tokens", TokensMax);
-        return new Model
-        {
-            Id = id,
-            Provider = provider,
-            Upstream = entry.RequiredString("upstream", 1, 256),
-            ContextTokens = context,
-            OutputTokensMax = Tokens(entry, "max_output_tokens", context),
-            Quality = (int)(entry.Integer("quality", 0, 100) ?? 50),
-            InputUsdPerMillion = ReadPrice(entry, "input_usd_per_million"),
-            OutputUsdPerMillion = ReadPrice(entry, "output_usd_per_million"),
-            Capabilities = ReadCapabilities(entry),
-        };
+        var model = reader.Read(entry);
+        return _models.Add(model.Id) ? model : throw entry.Wrong("id", $"{model.Id} is there twice");
     }
 
-    private static int Tokens(RequestObject entry, string name, int max) =>
-        (int)(entry.Integer(name, 1, max) ?? throw entry.Wrong(name, $"is required, an integer from 1 to {max}"));
-
-    private static decimal ReadPrice(RequestObject entry, string name) =>
-        entry.Number(name, 0, UsdPerMillionMax, 6)
-        ?? throw entry.Wrong(name, $"is required, a number from 0 to {UsdPerMillionMax}; 0 for a model that is free");
-
-    private static FrozenSet<string> ReadCapabilities(RequestObject entry)
+    private static Dictionary<string, string> ReadTiers(RequestObject? section, List<ProviderOptions> providers)
     {
-        var words = entry.Strings("capabilities", Capabilities.Words.Length, 64)
-            ?? [Capabilities.Chat, Capabilities.Streaming];
-        foreach (var word in words)
+        var tiers = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var tier in section is null ? [] : ModelTiers.Words)
         {
-            if (!Capabilities.Words.Contains(word, StringComparer.Ordinal))
+            if (section!.String(tier, 1, 128) is not { } id)
             {
-                throw entry.Wrong("capabilities", $"must be of {string.Join(", ", Capabilities.Words)}");
+                continue;
             }
+
+            var model = providers.SelectMany(static provider => provider.Models).FirstOrDefault(one => one.Id == id);
+            if (model is null && (id != QuoteModel.Id || tier == ModelTiers.Embed))
+            {
+                throw section.Wrong(tier, $"names {id}, which no provider has");
+            }
+
+            if (model is not null && model.MakesEmbeddings != (tier == ModelTiers.Embed))
+            {
+                throw section.Wrong(
+                    tier, $"names {id}, which is {(model.MakesEmbeddings ? "" : "not ")}a model for embeddings");
+            }
+
+            tiers.Add(tier, id);
         }
 
-        return words.Contains(Capabilities.Chat, StringComparer.Ordinal)
-            ? words.ToFrozenSet(StringComparer.Ordinal)
-            : throw entry.Wrong("capabilities", "must have chat among them");
+        return tiers;
     }
 
-    private IReadOnlyList<Model> Shipped(string kind) =>
-        [.. WellKnownModels.Of(kind).Where(model => _models.Add(model.Id))];
+    private IReadOnlyList<Model> Shipped(string name) =>
+        [.. WellKnownModels.Of(name).Where(model => _models.Add(model.Id))];
 
-    private Uri EnvironmentAddress(string kind)
+    private Uri EnvironmentAddress(WellKnownProvider known)
     {
-        var variable = AddressVariable(kind);
-        if (environment(variable) is not { } text)
+        if (environment(known.AddressVariable) is not { } text)
         {
-            return new Uri(kind == ProviderKinds.OpenAI ? "https://api.openai.com/v1" : "https://api.anthropic.com");
+            return known.BaseUrl;
         }
 
-        return ParseAddress(text) ?? throw new ReeveOptionsException($"{variable} {AddressRule}.");
+        var address = known.Name == ProviderKinds.Ollama ? ParseHost(text) : ParseAddress(text);
+        return address ?? throw new ReeveOptionsException($"{known.AddressVariable} {AddressRule}.");
     }
 
-    private Secret? Credential(string variable)
+    private Secret? Credential(string? variable)
     {
-        if (environment(variable) is not { } value)
+        if (variable is null || environment(variable) is not { } value)
         {
             return null;
         }
@@ -228,15 +214,21 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
             ? uri
             : null;
 
-    private static string KeyVariable(string kind) =>
-        kind == ProviderKinds.OpenAI ? "OPENAI_API_KEY" : "ANTHROPIC_API_KEY";
+    /// <summary>As Ollama's own programs read it: the scheme may be left out, and with it the port.</summary>
+    private static Uri? ParseHost(string text)
+    {
+        if (text.Contains("://", StringComparison.Ordinal))
+        {
+            return ParseAddress(text);
+        }
 
-    private static string AddressVariable(string kind) =>
-        kind == ProviderKinds.OpenAI ? "OPENAI_BASE_URL" : "ANTHROPIC_BASE_URL";
+        return ParseAddress("http://" + text) is { } uri
+            ? uri.IsDefaultPort && !text.EndsWith(":80", StringComparison.Ordinal)
+                ? new UriBuilder(uri) { Port = OllamaPort }.Uri
+                : uri
+            : null;
+    }
 
     [GeneratedRegex(@"\A[a-z0-9][a-z0-9_-]*\z")]
     private static partial Regex NamePattern { get; }
-
-    [GeneratedRegex(@"\A[A-Za-z0-9][A-Za-z0-9._:/-]*\z")]
-    private static partial Regex ModelPattern { get; }
 }

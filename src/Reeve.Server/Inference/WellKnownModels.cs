@@ -1,72 +1,71 @@
-using System.Collections.Frozen;
+using System.Globalization;
+using System.Text.Json;
+using Reeve.Server.Http;
 
 namespace Reeve.Server.Inference;
 
+/// <summary>A provider that the catalogue knows: the operator need not say what stands there.</summary>
+internal sealed record WellKnownProvider
+{
+    internal required string Name { get; init; }
+
+    internal required string Kind { get; init; }
+
+    internal required Uri BaseUrl { get; init; }
+
+    /// <summary>The variable with its key; null for a provider that asks for none.</summary>
+    internal required string? KeyVariable { get; init; }
+
+    internal required IReadOnlyList<Model> Models { get; init; }
+
+    /// <summary>The variable that moves it elsewhere.</summary>
+    internal string AddressVariable =>
+        Name == ProviderKinds.Ollama ? "OLLAMA_HOST" : $"{Name.ToUpperInvariant()}_BASE_URL";
+}
+
 /// <summary>
-/// Models that are there as soon as a provider's key is, with prices as we knew them on <see cref="PricedOn"/>, not
-/// checked against the vendors' lists. An operator who pays other prices names the models in the configuration file,
-/// which wins. <c>Quality</c> is our judgement.
+/// The models of <c>catalog.json</c>, with prices as they were known on <see cref="PricedOn"/>, not checked against the
+/// vendors' lists. What an operator writes in the configuration file wins.
 /// </summary>
 internal static class WellKnownModels
 {
-    internal static readonly DateOnly PricedOn = new(2025, 11, 25);
+    private const int EntriesMax = 1_000;
 
-    private static readonly FrozenSet<string> Everything = Capabilities.Words.ToFrozenSet(StringComparer.Ordinal);
+    private static readonly RequestObject Catalog = Load();
 
-    private static readonly Model[] Anthropic =
-    [
-        Claude("mesh/claude-haiku-4.5", "claude-haiku-4-5-20251001", 1, 5, quality: 65, new(2025, 10, 15)),
-        Claude("mesh/claude-sonnet-4.5", "claude-sonnet-4-5-20250929", 3, 15, quality: 85, new(2025, 9, 29)),
-        Claude("mesh/claude-opus-4.5", "claude-opus-4-5-20251101", 5, 25, quality: 95, new(2025, 11, 24)),
-    ];
+    internal static readonly DateOnly PricedOn =
+        DateOnly.ParseExact(Catalog.RequiredString("priced_on", 10, 10), "yyyy-MM-dd", CultureInfo.InvariantCulture);
 
-    private static readonly Model[] OpenAI =
-    [
-        Gpt("gpt-5", 400_000, 128_000, 1.25m, 10, quality: 90, new(2025, 8, 7)),
-        Gpt("gpt-5-mini", 400_000, 128_000, 0.25m, 2, quality: 70, new(2025, 8, 7)),
-        Gpt("gpt-5-nano", 400_000, 128_000, 0.05m, 0.4m, quality: 45, new(2025, 8, 7)),
-        Gpt("gpt-4.1", 1_047_576, 32_768, 2, 8, quality: 75, new(2025, 4, 14)),
-        Gpt("gpt-4.1-mini", 1_047_576, 32_768, 0.4m, 1.6m, quality: 55, new(2025, 4, 14)),
-        Gpt("gpt-4.1-nano", 1_047_576, 32_768, 0.1m, 0.4m, quality: 40, new(2025, 4, 14)),
-        Gpt("gpt-4o", 128_000, 16_384, 2.5m, 10, quality: 65, new(2024, 5, 13)),
-        Gpt("gpt-4o-mini", 128_000, 16_384, 0.15m, 0.6m, quality: 50, new(2024, 7, 18)),
-    ];
+    internal static readonly IReadOnlyList<WellKnownProvider> Providers =
+        [.. Catalog.Objects("providers", EntriesMax)!.Select(Read)];
 
-    internal static IReadOnlyList<Model> Of(string kind) => kind switch
+    /// <summary>Null for a provider of another name or protocol.</summary>
+    internal static WellKnownProvider? Find(string name, string kind) =>
+        Providers.FirstOrDefault(provider => provider.Name == name && provider.Kind == kind);
+
+    internal static IReadOnlyList<Model> Of(string name) =>
+        Providers.First(provider => provider.Name == name).Models;
+
+    private static WellKnownProvider Read(RequestObject entry)
     {
-        ProviderKinds.Anthropic => Anthropic,
-        ProviderKinds.OpenAI => OpenAI,
-        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "has no list of models"),
-    };
-
-    private static Model Claude(
-        string id, string upstream, decimal input, decimal output, int quality, DateOnly published) => new()
+        var name = entry.RequiredString("name", 1, 64);
+        var kind = entry.RequiredString("kind", 1, 64);
+        var reader = new ModelReader(name, kind, [], allowUnpriced: false);
+        return new WellKnownProvider
         {
-            Id = id,
-            Provider = ProviderKinds.Anthropic,
-            Upstream = upstream,
-            ContextTokens = 200_000,
-            OutputTokensMax = 64_000,
-            Quality = quality,
-            InputUsdPerMillion = input,
-            OutputUsdPerMillion = output,
-            Capabilities = Everything,
-            CreatedAt = new DateTimeOffset(published, TimeOnly.MinValue, TimeSpan.Zero),
+            Name = name,
+            Kind = kind,
+            BaseUrl = new Uri(entry.RequiredString("base_url", 1, 256)),
+            KeyVariable = entry.String("api_key_env", 1, 64),
+            Models = [.. entry.Objects("models", EntriesMax)!.Select(reader.Read)],
         };
+    }
 
-    private static Model Gpt(
-        string name, int context, int outputMax, decimal input, decimal output, int quality, DateOnly published) =>
-        new()
-        {
-            Id = "mesh/" + name,
-            Provider = ProviderKinds.OpenAI,
-            Upstream = name,
-            ContextTokens = context,
-            OutputTokensMax = outputMax,
-            Quality = quality,
-            InputUsdPerMillion = input,
-            OutputUsdPerMillion = output,
-            Capabilities = Everything,
-            CreatedAt = new DateTimeOffset(published, TimeOnly.MinValue, TimeSpan.Zero),
-        };
+    private static RequestObject Load()
+    {
+        using var stream = typeof(WellKnownModels).Assembly.GetManifestResourceStream(
+            "Reeve.Server.Inference.catalog.json")!;
+        using var document = JsonDocument.Parse(stream);
+        return new RequestObject(document.RootElement.Clone());
+    }
 }

@@ -106,6 +106,8 @@ internal sealed class RunEnding(
             Fault = end.Fault,
             InputTokens = end.IsLost ? 0 : end.InputTokens,
             OutputTokens = end.IsLost ? 0 : end.OutputTokens,
+            CachedInputTokens = end.IsLost ? 0 : end.CachedInputTokens,
+            CacheWriteTokens = end.IsLost ? 0 : end.CacheWriteTokens,
             Estimated = end.IsEstimated,
             Upstream = exact,
             Charged = charged,
@@ -116,7 +118,9 @@ internal sealed class RunEnding(
 
     private decimal Cost(ModelCallStarted call, CallEnd end) =>
         catalog.Find(new RouteKey(call.Model, call.Provider)) is { } entry
-            ? Price.Upstream(entry.Model, end.InputTokens, end.OutputTokens) : 0;
+            ? Price.Upstream(
+                entry.Model, end.InputTokens, end.OutputTokens, end.CachedInputTokens, end.CacheWriteTokens)
+            : 0;
 
     private void InsertCall(
         DbSession session, LiveRun run, ModelCallStarted call, CallEnd end, long charged, long lost, DateTimeOffset at)
@@ -176,6 +180,12 @@ internal sealed class RunEnding(
 /// <summary>How a model call ended. A lost one is nobody's bill but the operator's.</summary>
 internal sealed record CallEnd(string Outcome, long InputTokens, long OutputTokens)
 {
+    /// <summary>The part of the input that the provider read from its cache.</summary>
+    internal long CachedInputTokens { get; init; }
+
+    /// <summary>The part of the input that the provider wrote to its cache.</summary>
+    internal long CacheWriteTokens { get; init; }
+
     internal bool IsEstimated { get; init; }
 
     internal bool IsLost { get; init; }

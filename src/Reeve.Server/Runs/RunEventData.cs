@@ -115,6 +115,14 @@ internal sealed record ModelCallFinished : RunEventData
 
     public required long OutputTokens { get; init; }
 
+    /// <summary>The part of the input that the provider read from its cache.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long CachedInputTokens { get; init; }
+
+    /// <summary>The part of the input that the provider wrote to its cache.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public long CacheWriteTokens { get; init; }
+
     /// <summary>True when the provider reported no usage and our tokenizer counted.</summary>
     public required bool Estimated { get; init; }
 

@@ -3,6 +3,7 @@ using Reeve.Server.Agents;
 using Reeve.Server.Credits;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
+using Reeve.Server.Inference.Providers;
 using Reeve.Server.Inference.Providers.Builtin;
 using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval;
@@ -421,8 +422,12 @@ internal sealed partial class RunLoop(
     /// <summary>The usage that the provider reported; what it was silent about is counted by our tokenizer.</summary>
     private static CallEnd Reported(ModelCall call, Prompt prompt)
     {
-        var end = call.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output }
+        var end = call.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output } usage
             ? new CallEnd("completed", input, output)
+            {
+                CachedInputTokens = usage.CachedInputTokenCount ?? 0,
+                CacheWriteTokens = usage.AdditionalCounts?.GetValueOrDefault(UsageFigures.CacheWrittenKey) ?? 0,
+            }
             : Counted("completed", call, prompt);
         return end with { FinishReason = call.FinishReason?.Value, ToolCalls = call.ToolCalls };
     }

@@ -99,7 +99,7 @@ internal sealed class RunPlanner(ModelRouter router, CreditOptions credits)
     }
 
     private long Hold(decimal upstreamSoFar, Model model, int promptTokens, int outputTokens) =>
-        Bill.Step(upstreamSoFar, Price.Upstream(model, promptTokens, outputTokens), credits);
+        Bill.Step(upstreamSoFar, Price.UpstreamMax(model, promptTokens, outputTokens), credits);
 }
 
 /// <summary>What the planner must know of the run so far.</summary>

@@ -109,32 +109,42 @@ internal static class Sample
     };
 
     internal static ProviderTools Tools(ProviderHttp http, TimeProvider? time = null, ILogger? logger = null) =>
-        new(http, time ?? TimeProvider.System, new IdGenerator(TimeProvider.System), logger ?? NullLogger.Instance);
+        new(http, new ProviderHealth(time ?? TimeProvider.System), time ?? TimeProvider.System,
+            new IdGenerator(TimeProvider.System), logger ?? NullLogger.Instance);
 
     /// <summary>
-    /// The client of a model as the catalogue makes it, so that addresses and headers are tested too.
+    /// The client of a model as the catalogue makes it, so that addresses and headers are tested too. The kind
+    /// <c>responses</c> is <c>openai</c> with the other of its APIs.
     /// </summary>
     internal static Microsoft.Extensions.AI.IChatClient Client(
         string kind, ProviderHttp http, Uri address, TimeProvider? time = null, ILogger? logger = null) =>
-        ConfiguredModels.Create(
-            new InferenceOptions
-            {
-                Providers =
-                [
-                    new ProviderOptions
-                    {
-                        Name = "sample",
-                        Kind = kind,
-                        BaseUrl = new Uri(address, "/v1"),
-                        ApiKey = new Secret("key-123"),
-                        Models = [Model],
-                    },
-                ],
-            },
-            Tools(http, time, logger), new ProviderHealth(time ?? TimeProvider.System))[0].Client;
+        ConfiguredModels.Create(Options(kind, address, Model), Tools(http, time, logger))[0].Client;
 
     internal static Microsoft.Extensions.AI.IChatClient Client(string kind, LoopbackProvider provider) =>
         Client(kind, provider.Http, provider.Address);
+
+    internal static Microsoft.Extensions.AI.IEmbeddingGenerator<string, Microsoft.Extensions.AI.Embedding<float>>
+        Embeddings(string kind, LoopbackProvider provider) => ConfiguredModels.CreateEmbeddings(
+            Options(
+                kind, provider.Address,
+                Model with { Capabilities = new HashSet<string>(Capabilities.EmbeddingWords) }),
+            Tools(provider.Http))[0].Generator;
+
+    private static InferenceOptions Options(string kind, Uri address, Model model) => new()
+    {
+        Providers =
+        [
+            new ProviderOptions
+            {
+                Name = "sample",
+                Kind = kind == "responses" ? ProviderKinds.OpenAI : kind,
+                UsesResponses = kind == "responses",
+                BaseUrl = kind is "openai" or "responses" or "anthropic" ? new Uri(address, "/v1") : address,
+                ApiKey = new Secret("key-123"),
+                Models = [model],
+            },
+        ],
+    };
 }
 
 /// <summary>Keeps what was logged.</summary>

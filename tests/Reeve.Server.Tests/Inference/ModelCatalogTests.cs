@@ -50,16 +50,55 @@ public sealed class ModelCatalogTests
     [Fact]
     public void WellKnownModels_All_AreConsistent()
     {
-        foreach (var kind in (string[])[ProviderKinds.Anthropic, ProviderKinds.OpenAI])
+        foreach (var provider in WellKnownModels.Providers)
         {
-            foreach (var model in WellKnownModels.Of(kind))
+            Assert.Equal(provider.Models.Count, provider.Models.Select(model => model.Id).Distinct().Count());
+            foreach (var model in provider.Models)
             {
-                Assert.StartsWith("mesh/", model.Id, StringComparison.Ordinal);
-                Assert.True(model.InputUsdPerMillion > 0 && model.OutputUsdPerMillion > model.InputUsdPerMillion);
+                var isFree = provider.Kind == ProviderKinds.Ollama;
+                Assert.StartsWith(isFree ? "ollama/" : "mesh/", model.Id, StringComparison.Ordinal);
+                Assert.Equal(provider.Name, model.Provider);
+                Assert.True(model.IsPriced);
+                Assert.True(model.MakesEmbeddings ? model.Dimensions > 0 : model.OutputTokensMax > 0);
+                Assert.Equal(isFree, model.InputUsdPerMillion == 0);
+                Assert.True(isFree || model.MakesEmbeddings || model.OutputUsdPerMillion >= model.InputUsdPerMillion);
+                Assert.True((model.CachedInputUsdPerMillion ?? 0) <= model.InputUsdPerMillion);
+                Assert.True(
+                    (model.CacheWriteUsdPerMillion ?? model.InputUsdPerMillion) >= model.InputUsdPerMillion);
                 Assert.True(model.OutputTokensMax <= model.ContextTokens);
                 Assert.True(DateOnly.FromDateTime(model.CreatedAt.UtcDateTime) <= WellKnownModels.PricedOn);
             }
         }
+    }
+
+    [Theory]
+    [InlineData("mesh/claude-haiku-4.5", "anthropic")]
+    [InlineData("mesh/claude-sonnet-4.5", "anthropic")]
+    [InlineData("mesh/claude-opus-4.5", "anthropic")]
+    [InlineData("mesh/llama-3.3-70b", "groq")]
+    [InlineData("mesh/llama-4-maverick", "groq")]
+    [InlineData("mesh/mistral-large-3", "mistral")]
+    [InlineData("mesh/deepseek-r1", "together")]
+    public void WellKnownModels_DocumentedIds_AreKnown(string id, string provider) => Assert.Equal(
+        provider,
+        WellKnownModels.Providers.First(known => known.Models.Any(model => model.Id == id)).Name);
+
+    [Fact]
+    public void Find_Tier_IsTheModelBehindIt()
+    {
+        var embedding = Sample.Model with { Id = "mesh/e", Capabilities = new HashSet<string>(["embeddings"]) };
+        var catalog = new ModelCatalog(
+            [],
+            [new(Sample.Model, new NoClient(), PrivacyMarks.Nothing)],
+            [new(embedding, null!, PrivacyMarks.Nothing)],
+            new Dictionary<string, string> { ["mesh/swift"] = "mesh/sample", ["mesh/embed"] = "mesh/e" });
+
+        Assert.Equal("mesh/sample", catalog.Find("mesh/swift")!.Model.Id);
+        Assert.Equal("mesh/e", catalog.FindEmbedding("mesh/embed")!.Model.Id);
+        Assert.Null(catalog.Find("mesh/embed"));
+        Assert.Null(catalog.Find("mesh/e"));
+        Assert.Null(catalog.FindEmbedding("mesh/swift"));
+        Assert.Single(catalog.Entries);
     }
 
     private static ModelCatalog Catalog(params string[] ids) => new(

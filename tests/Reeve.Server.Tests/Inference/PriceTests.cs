@@ -6,6 +6,29 @@ namespace Reeve.Server.Tests.Inference;
 public sealed class PriceTests
 {
     [Fact]
+    public void Upstream_CachedInput_HasItsOwnPrices()
+    {
+        var model = Sample.Model with { CachedInputUsdPerMillion = 0.3m, CacheWriteUsdPerMillion = 3.75m };
+        Assert.Equal((500 * 3m) + (400 * 0.3m) + (100 * 3.75m) + (24 * 15m), Price.Upstream(model, 1_000, 24, 400, 100));
+        Assert.Equal(1_000 * 3m, Price.Upstream(Sample.Model, 1_000, 0, 400, 100));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Price.Upstream(model, 499, 0, 400, 100));
+    }
+
+    [Fact]
+    public void UpstreamMax_WhateverIsCached_IsNeverLess() => Gen.Select(
+        Gen.Int[0, 1_000], Gen.Int[0, 1_000], Gen.Int[0, 1_000], Gen.Int[0, 1_000], Gen.Int[0, 1_000]).Sample(
+        (plain, cached, written, readCents, writeCents) =>
+        {
+            var model = Sample.Model with
+            {
+                CachedInputUsdPerMillion = readCents / 100m,
+                CacheWriteUsdPerMillion = writeCents / 100m,
+            };
+            var input = plain + cached + written;
+            Assert.True(Price.Upstream(model, input, 7, cached, written) <= Price.UpstreamMax(model, input, 7));
+        });
+
+    [Fact]
     public void Upstream_DocumentedExample_IsExact()
     {
         // wire-mesh 2.1: 1,420 and 24 tokens at 3 and 15 USD a million.

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -40,6 +41,29 @@ internal static class JsonText
             return Unescape(reader.ValueSpan);
         }
     }
+
+    /// <summary>The member, when the element is an object that has it and it is not <c>null</c>.</summary>
+    internal static JsonElement? Member(JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value)
+        && value.ValueKind != JsonValueKind.Null
+            ? value
+            : null;
+
+    /// <summary>The member's text; null where it is missing.</summary>
+    internal static string? Text(JsonElement element, string name)
+    {
+        if (Member(element, name) is not { } value)
+        {
+            return null;
+        }
+
+        var reader = new Utf8JsonReader(JsonMarshal.GetRawUtf8Value(value));
+        return Next(ref reader);
+    }
+
+    /// <summary>The items of the member; none where it is missing.</summary>
+    internal static JsonElement.ArrayEnumerator Items(JsonElement element, string name) =>
+        Member(element, name) is { } value ? value.EnumerateArray() : default;
 
     /// <summary>
     /// Servers that cut text between UTF-16 units send half a character as an escape, and its other half in the next

@@ -14,6 +14,8 @@ internal static class PromptWriter
         SkipValidation = true,
     };
 
+    private static readonly ChatRole Developer = new("developer");
+
     /// <summary>The text of a part; null for a part that is not text.</summary>
     internal static string? TextOf(AIContent content) => content switch
     {
@@ -60,6 +62,36 @@ internal static class PromptWriter
         writer.WriteStringValueSegment("", isFinalSegment: true);
     }
 
+    internal static void WriteNumber(Utf8JsonWriter writer, string name, float? value)
+    {
+        if (value is { } number)
+        {
+            writer.WriteNumber(name, number);
+        }
+    }
+
+    internal static void WriteNumber(Utf8JsonWriter writer, string name, long? value)
+    {
+        if (value is { } number)
+        {
+            writer.WriteNumber(name, number);
+        }
+    }
+
+    internal static void WriteStops(Utf8JsonWriter writer, string name, ChatOptions options)
+    {
+        if (options.StopSequences is { Count: > 0 } stops)
+        {
+            writer.WriteStartArray(name);
+            foreach (var stop in stops)
+            {
+                writer.WriteStringValue(stop);
+            }
+
+            writer.WriteEndArray();
+        }
+    }
+
     /// <summary>A part that no adapter can send is a mistake of ours, not of the caller.</summary>
     internal static NotSupportedException Unsendable(AIContent content) =>
         new($"A message part of type {content.GetType().Name} cannot be sent to this provider.");
@@ -67,6 +99,37 @@ internal static class PromptWriter
     internal static AIFunctionDeclaration Function(AITool tool) => tool as AIFunctionDeclaration
         ?? throw new NotSupportedException($"A tool of type {tool.GetType().Name} cannot be offered to a model.");
 
-    internal static bool IsImage(string mediaType) =>
+    /// <summary>
+    /// System messages go by two names; the newer is known to some servers only, the older to all.
+    /// </summary>
+    internal static bool IsSystem(ChatMessage message) =>
+        message.Role == ChatRole.System || message.Role == Developer;
+
+    /// <summary>The image in a part: bytes, or the address of one, which we never fetch.</summary>
+    internal static PromptImage Image(AIContent content) => content switch
+    {
+        DataContent data when IsImage(data.MediaType) => new PromptImage(data, null, data.MediaType),
+        UriContent { Uri.Scheme: "data" } uri => Image(new DataContent(uri.Uri.OriginalString)),
+        UriContent { Uri.Scheme: "http" or "https" } uri when IsImage(uri.MediaType) =>
+            new PromptImage(null, uri.Uri, uri.MediaType),
+        _ => throw Unsendable(content),
+    };
+
+    /// <summary>For protocols in which an image is an address, which may be <c>data:</c> with its bytes.</summary>
+    internal static string ImageAddress(AIContent content)
+    {
+        var image = Image(content);
+        return image.Data?.Uri ?? image.Address!.AbsoluteUri;
+    }
+
+    /// <summary>The bytes of an image for a protocol that takes nothing else.</summary>
+    internal static DataContent ImageBytes(AIContent content, string provider) => Image(content).Data
+        ?? throw new ProviderException(
+            ProviderFault.BadRequest, $"{provider} takes images as bytes only, not by their address.");
+
+    private static bool IsImage(string mediaType) =>
         mediaType.StartsWith("image/", StringComparison.OrdinalIgnoreCase);
 }
+
+/// <summary>One of the two is there.</summary>
+internal readonly record struct PromptImage(DataContent? Data, Uri? Address, string MediaType);

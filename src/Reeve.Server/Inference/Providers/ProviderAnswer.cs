@@ -9,6 +9,9 @@ internal abstract class ProviderAnswer
     /// <summary>The text of what was read last; null when it had none.</summary>
     internal string? Text { get; private set; }
 
+    /// <summary>What the model thought in what was read last; it is no part of the answer.</summary>
+    internal string? Thought { get; private set; }
+
     /// <summary>True from the first piece that belongs to an answer.</summary>
     internal bool HasBegun { get; private protected set; }
 
@@ -26,7 +29,7 @@ internal abstract class ProviderAnswer
     /// <exception cref="ProviderException">It is not what the protocol says, or it is an error.</exception>
     internal void Read(string provider, ReadOnlySpan<byte> json)
     {
-        Text = null;
+        (Text, Thought) = (null, null);
         try
         {
             ReadJson(json);
@@ -46,6 +49,14 @@ internal abstract class ProviderAnswer
         if (text is { Length: > 0 })
         {
             Text = Text is null ? text : Text + text;
+        }
+    }
+
+    private protected void Think(string? text)
+    {
+        if (text is { Length: > 0 })
+        {
+            Thought = Thought is null ? text : Thought + text;
         }
     }
 
@@ -80,6 +91,17 @@ internal abstract class ProviderAnswer
 
         reader.Skip();
         return false;
+    }
+
+    /// <summary>Reads the whole as one object; whoever asks for it disposes of it.</summary>
+    private protected static JsonDocument ReadDocument(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        ExpectObject(ref reader);
+        var document = JsonDocument.ParseValue(ref reader);
+        ExpectEnd(ref reader);
+        return document;
     }
 
     private protected static void ExpectEnd(ref Utf8JsonReader reader)

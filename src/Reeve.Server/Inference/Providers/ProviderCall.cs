@@ -35,13 +35,13 @@ internal sealed class ProviderCall : IDisposable
     /// <summary>Posts the body, which it owns from then on, and waits for a good status.</summary>
     internal static async Task<ProviderCall> SendAsync(
         ProviderHttp http, ProviderEndpoint endpoint, PooledBytes body, TimeProvider time,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, bool streamed = false)
     {
         var call = new ProviderCall(
             endpoint, new SilenceDeadline(endpoint.SilenceMax(), time, cancellationToken), cancellationToken);
         try
         {
-            await call.OpenAsync(http, body, time);
+            await call.OpenAsync(http, streamed ? endpoint.StreamUri ?? endpoint.Uri : endpoint.Uri, body, time);
             return call;
         }
         catch
@@ -99,9 +99,9 @@ internal sealed class ProviderCall : IDisposable
         }
     }
 
-    private async Task OpenAsync(ProviderHttp http, PooledBytes body, TimeProvider time)
+    private async Task OpenAsync(ProviderHttp http, Uri uri, PooledBytes body, TimeProvider time)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, _endpoint.Uri)
+        using var request = new HttpRequestMessage(HttpMethod.Post, uri)
         {
             Content = new PooledContent(body),
         };

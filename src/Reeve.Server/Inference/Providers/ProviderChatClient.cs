@@ -6,7 +6,8 @@ using Reeve.Server.Egress;
 namespace Reeve.Server.Inference.Providers;
 
 /// <summary>What all adapters need beside their provider's address.</summary>
-internal sealed record ProviderTools(ProviderHttp Http, TimeProvider Time, IdGenerator Ids, ILogger Logger);
+internal sealed record ProviderTools(
+    ProviderHttp Http, ProviderHealth Health, TimeProvider Time, IdGenerator Ids, ILogger Logger);
 
 /// <summary>
 /// One model of a provider: writes the request, sends it, gives the answer out. What differs between protocols is the
@@ -33,6 +34,11 @@ internal abstract partial class ProviderChatClient(
         }
 
         var contents = new List<AIContent>(1);
+        if (answer.Thought is { } thought)
+        {
+            contents.Add(new TextReasoningContent(thought));
+        }
+
         if (answer.Text is { } text)
         {
             contents.Add(new TextContent(text));
@@ -52,10 +58,15 @@ internal abstract partial class ProviderChatClient(
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using var call = await SendAsync(messages, options, streamed: true, cancellationToken);
-        using var events = new SseReader(call.ReadAsync);
+        using var events = NewReader(call.ReadAsync);
         var answer = NewAnswer(options);
         while (await MoveAsync(events, answer))
         {
+            if (answer.Thought is { } thought)
+            {
+                yield return new ChatResponseUpdate(ChatRole.Assistant, [new TextReasoningContent(thought)]);
+            }
+
             if (answer.Text is { } text)
             {
                 yield return new ChatResponseUpdate(ChatRole.Assistant, text);
@@ -85,6 +96,8 @@ internal abstract partial class ProviderChatClient(
 
     private protected abstract ProviderAnswer NewAnswer(ChatOptions? options);
 
+    private protected virtual IEventReader NewReader(ReadBytes read) => new SseReader(read);
+
     /// <summary>
     /// True for a parameter that can be left out when the provider says that this model does not take it.
     /// </summary>
@@ -94,7 +107,7 @@ internal abstract partial class ProviderChatClient(
     /// Reads the next event; false when the answer is over. One that did not come to its end was cut off.
     /// </summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> MoveAsync(SseReader events, ProviderAnswer answer)
+    private async ValueTask<bool> MoveAsync(IEventReader events, ProviderAnswer answer)
     {
         try
         {
@@ -127,7 +140,8 @@ internal abstract partial class ProviderChatClient(
             try
             {
                 var body = Write(messages, options, streamed, without);
-                return await ProviderCall.SendAsync(tools.Http, endpoint, body, tools.Time, cancellationToken);
+                return await ProviderCall.SendAsync(
+                    tools.Http, endpoint, body, tools.Time, cancellationToken, streamed);
             }
             catch (ProviderException error) when (
                 error.UnsupportedParameter is { } parameter && IsOptional(parameter) && !without.Contains(parameter))

@@ -7,6 +7,9 @@ internal sealed class ProviderEndpoint
 
     internal required Uri Uri { get; init; }
 
+    /// <summary>Where a protocol takes streamed calls elsewhere; null where it does not.</summary>
+    internal Uri? StreamUri { get; init; }
+
     /// <summary>Sent with each request; one of them is the credential, so they are in no log and no message.</summary>
     internal required IReadOnlyList<KeyValuePair<string, string>> Headers { get; init; }
 

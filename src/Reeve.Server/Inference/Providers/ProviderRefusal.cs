@@ -1,12 +1,12 @@
 using System.Globalization;
-using System.Net;
 using System.Text.Json;
 
 namespace Reeve.Server.Inference.Providers;
 
 /// <summary>
 /// What an answer with a bad status means. Of its body only the words of a closed kind are taken (<c>type</c>,
-/// <c>code</c>, <c>param</c>), never the message: providers quote prompts and keys in it.
+/// <c>code</c>, <c>param</c>, and Gemini's <c>status</c>, <c>reason</c> and <c>retryDelay</c>), never the message:
+/// providers quote prompts and keys in it.
 /// </summary>
 internal static class ProviderRefusal
 {
@@ -21,10 +21,11 @@ internal static class ProviderRefusal
         var words = await ReadWordsAsync(call);
         var known = string.Join(", ", new[] { words.Type, words.Code, words.Param }.Where(word => word is not null));
         return new ProviderException(
-            FaultOf(status), $"{provider} answered {status}{(known.Length > 0 ? $" ({known})" : "")}.")
+            words.RefusesKey ? ProviderFault.Refused : FaultOf(status),
+            $"{provider} answered {status}{(known.Length > 0 ? $" ({known})" : "")}.")
         {
-            RetryAfterSeconds = RetryAfter(response, time),
-            UnsupportedParameter = words.Code is "unsupported_parameter" or "unsupported_value" ? words.Param : null,
+            RetryAfterSeconds = RetryAfter(response, time) ?? words.RetryAfterSeconds,
+            UnsupportedParameter = words.IsUnsupported ? words.Param : null,
         };
     }
 
@@ -33,20 +34,23 @@ internal static class ProviderRefusal
         429 => ProviderFault.RateLimited,
         408 => ProviderFault.Timeout,
         >= 500 => ProviderFault.Overloaded,
-        (int)HttpStatusCode.Unauthorized or (int)HttpStatusCode.Forbidden => ProviderFault.Refused,
+        401 or 402 or 403 => ProviderFault.Refused,
         >= 400 => ProviderFault.BadRequest,
 
         // A redirect is not followed: the credential is for the address that the operator named.
         _ => ProviderFault.Malformed,
     };
 
-    /// <summary>By the error types of both protocols.</summary>
+    /// <summary>By the error types of the protocols.</summary>
     private static ProviderFault FaultOf(string? type) => type switch
     {
-        "rate_limit_error" or "rate_limit_exceeded" or "insufficient_quota" => ProviderFault.RateLimited,
-        "authentication_error" or "permission_error" or "billing_error" => ProviderFault.Refused,
-        "invalid_request_error" or "not_found_error" or "request_too_large" => ProviderFault.BadRequest,
-        "timeout_error" => ProviderFault.Timeout,
+        "rate_limit_error" or "rate_limit_exceeded" or "insufficient_quota" or "RESOURCE_EXHAUSTED" =>
+            ProviderFault.RateLimited,
+        "authentication_error" or "permission_error" or "billing_error" or "UNAUTHENTICATED"
+            or "PERMISSION_DENIED" => ProviderFault.Refused,
+        "invalid_request_error" or "not_found_error" or "request_too_large" or "invalid_prompt"
+            or "INVALID_ARGUMENT" or "NOT_FOUND" or "FAILED_PRECONDITION" => ProviderFault.BadRequest,
+        "timeout_error" or "DEADLINE_EXCEEDED" => ProviderFault.Timeout,
         _ => ProviderFault.Overloaded,
     };
 
@@ -58,7 +62,7 @@ internal static class ProviderRefusal
             return new ProviderException(ProviderFault.Overloaded, "The provider sent an error in its answer.");
         }
 
-        var (type, code) = (Find(error, "type"), Find(error, "code"));
+        var (type, code) = (Find(error, "type") ?? Find(error, "status"), Find(error, "code"));
         var fault = int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out var status)
             && status is >= 400 and < 600
             ? FaultOf(status)
@@ -82,16 +86,14 @@ internal static class ProviderRefusal
             : null;
     }
 
-    private static async Task<(string? Type, string? Code, string? Param)> ReadWordsAsync(ProviderCall call)
+    private static async Task<Words> ReadWordsAsync(ProviderCall call)
     {
         try
         {
             using var body = await call.ReadWholeAsync(BodyBytesMax);
             using var document = JsonDocument.Parse(body.Memory);
-            var root = document.RootElement;
-            return root.ValueKind == JsonValueKind.Object && root.TryGetProperty("error", out var error)
-                && error.ValueKind == JsonValueKind.Object
-                ? (Find(error, "type"), Find(error, "code"), Find(error, "param"))
+            return JsonText.Member(document.RootElement, "error") is { ValueKind: JsonValueKind.Object } error
+                ? ReadWords(error)
                 : default;
         }
         catch (Exception error) when (error is JsonException or ProviderException or InvalidOperationException)
@@ -100,6 +102,37 @@ internal static class ProviderRefusal
             return default;
         }
     }
+
+    private static Words ReadWords(JsonElement error)
+    {
+        var words = new Words
+        {
+            Type = Find(error, "type") ?? Find(error, "status"),
+            Code = Find(error, "code"),
+            Param = Find(error, "param"),
+        };
+
+        // Responses says it in the message alone, of which nothing else is looked at.
+        words.IsUnsupported = words.Code is "unsupported_parameter" or "unsupported_value"
+            || Text(error, "message")?.StartsWith("Unsupported parameter", StringComparison.Ordinal) == true;
+
+        // Gemini says in details that a key is wrong, which is a 400 there, and how long to wait ("17s").
+        foreach (var detail in JsonText.Items(error, "details"))
+        {
+            words.RefusesKey |= Text(detail, "reason") == "API_KEY_INVALID";
+            if (Text(detail, "retryDelay") is [>= '0' and <= '9', .., 's'] delay && decimal.TryParse(
+                delay.AsSpan(0, delay.Length - 1), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture,
+                out var seconds))
+            {
+                words.RetryAfterSeconds = (int)decimal.Ceiling(Math.Min(seconds, RetryAfterSecondsMax));
+            }
+        }
+
+        return words;
+    }
+
+    private static string? Text(JsonElement element, string name) =>
+        JsonText.Member(element, name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
     private static string? Find(JsonElement error, string name) =>
         error.TryGetProperty(name, out var value) ? Word(value) : null;
@@ -113,5 +146,15 @@ internal static class ProviderRefusal
             _ => (TimeSpan?)null,
         };
         return wait is { } known ? (int)Math.Clamp(Math.Ceiling(known.TotalSeconds), 0, RetryAfterSecondsMax) : null;
+    }
+
+    private struct Words
+    {
+        internal string? Type;
+        internal string? Code;
+        internal string? Param;
+        internal int? RetryAfterSeconds;
+        internal bool RefusesKey;
+        internal bool IsUnsupported;
     }
 }

@@ -5,11 +5,21 @@ namespace Reeve.Server.Inference.Providers;
 
 internal delegate ValueTask<int> ReadBytes(Memory<byte> buffer);
 
+/// <summary>Cuts the bytes of a stream into the pieces of JSON that it is made of.</summary>
+internal interface IEventReader : IDisposable
+{
+    /// <summary>The JSON of the piece; good until the next <see cref="MoveAsync"/>.</summary>
+    ReadOnlySpan<byte> Data { get; }
+
+    /// <summary>False at the end of the stream.</summary>
+    ValueTask<bool> MoveAsync();
+}
+
 /// <summary>
 /// Reads the <c>data</c> of a provider's Server-Sent Events. Event names and ids are passed over: both protocols repeat
 /// in the data what they say. A final event without its empty line was cut off and is not given, as the standard says.
 /// </summary>
-internal sealed class SseReader(ReadBytes read, int eventBytesMax = SseReader.EventBytesMax) : IDisposable
+internal sealed class SseReader(ReadBytes read, int eventBytesMax = SseReader.EventBytesMax) : IEventReader
 {
     internal const int EventBytesMax = 4 * 1024 * 1024;
     private const int BufferBytes = 4096;
@@ -25,7 +35,7 @@ internal sealed class SseReader(ReadBytes read, int eventBytesMax = SseReader.Ev
     private bool _begun;
 
     /// <summary>What the event carries; good until the next <see cref="MoveAsync"/>.</summary>
-    internal ReadOnlySpan<byte> Data =>
+    public ReadOnlySpan<byte> Data =>
         _dataLines > 1 ? _joined!.Span : _buffer.Span.Slice(_dataStart, _dataLength);
 
     public void Dispose()
@@ -36,7 +46,7 @@ internal sealed class SseReader(ReadBytes read, int eventBytesMax = SseReader.Ev
 
     /// <summary>False at the end of the stream.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    internal async ValueTask<bool> MoveAsync()
+    public async ValueTask<bool> MoveAsync()
     {
         _dataLines = 0;
         while (true)

@@ -9,6 +9,9 @@ namespace Reeve.Server.Inference.Providers;
 /// </summary>
 internal sealed class UsageFigures
 {
+    /// <summary>Where <see cref="UsageDetails.AdditionalCounts"/> has what was written to a cache.</summary>
+    internal const string CacheWrittenKey = "cache_write_input_tokens";
+
     /// <summary>No model reads or writes so many tokens in one call.</summary>
     private const long TokensMax = 100_000_000;
 
@@ -16,7 +19,11 @@ internal sealed class UsageFigures
 
     internal long? Output { get; set; }
 
+    /// <summary>The part of the input that the provider read from its cache.</summary>
     internal long? CachedInput { get; set; }
+
+    /// <summary>The part of the input that the provider wrote to its cache.</summary>
+    internal long? CacheWritten { get; set; }
 
     internal long? Reasoning { get; set; }
 
@@ -32,8 +39,7 @@ internal sealed class UsageFigures
             return null;
         }
 
-        if (reader.TokenType == JsonTokenType.Number && reader.TryGetDecimal(out var figure)
-            && figure is >= 0 and <= TokensMax && figure == decimal.Truncate(figure))
+        if (reader.TokenType == JsonTokenType.Number && reader.TryGetDecimal(out var figure) && IsTokens(figure))
         {
             return (long)figure;
         }
@@ -43,15 +49,41 @@ internal sealed class UsageFigures
         return null;
     }
 
+    /// <summary>As <see cref="Next"/>, for a member of an object that has been read.</summary>
+    internal long? Of(JsonElement usage, string name)
+    {
+        if (JsonText.Member(usage, name) is not { } value)
+        {
+            return null;
+        }
+
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetDecimal(out var figure) && IsTokens(figure))
+        {
+            return (long)figure;
+        }
+
+        WasDoubtful = true;
+        return null;
+    }
+
     /// <summary>Null when nothing was reported.</summary>
     internal UsageDetails? ToDetails()
     {
+        if (Input == 0)
+        {
+            // Some servers write zeros where they do not count; a call without input is none.
+            Input = null;
+            WasDoubtful = true;
+        }
+
         if (Input is null && Output is null)
         {
             return null;
         }
 
-        if (CachedInput > Input || Reasoning > Output)
+        // Parts cannot be more than the whole.
+        var isWrong = (CachedInput ?? 0) + (CacheWritten ?? 0) > (Input ?? 0);
+        if (isWrong || Reasoning > (Output ?? 0))
         {
             WasDoubtful = true;
         }
@@ -61,8 +93,12 @@ internal sealed class UsageFigures
             InputTokenCount = Input,
             OutputTokenCount = Output,
             TotalTokenCount = Input + Output,
-            CachedInputTokenCount = CachedInput > Input ? null : CachedInput,
-            ReasoningTokenCount = Reasoning > Output ? null : Reasoning,
+            CachedInputTokenCount = isWrong ? null : CachedInput,
+            ReasoningTokenCount = Reasoning > (Output ?? 0) ? null : Reasoning,
+            AdditionalCounts = isWrong || CacheWritten is not > 0 ? null : new() { [CacheWrittenKey] = CacheWritten.Value },
         };
     }
+
+    private static bool IsTokens(decimal figure) =>
+        figure is >= 0 and <= TokensMax && figure == decimal.Truncate(figure);
 }

@@ -23,6 +23,7 @@ internal sealed class AnthropicAnswer(bool outputIsToolInput) : ProviderAnswer
         {
             _usage.Input = _input is null ? null : _input + (_cacheWritten ?? 0) + (_cacheRead ?? 0);
             _usage.CachedInput = _cacheRead;
+            _usage.CacheWritten = _cacheWritten;
             return _usage;
         }
     }
@@ -108,6 +109,7 @@ internal sealed class AnthropicAnswer(bool outputIsToolInput) : ProviderAnswer
                 }
 
                 Append(outputIsToolInput ? null : block.Text);
+                Think(block.Thinking);
                 break;
             case "message_delta":
                 ReadStop(block.StopReason);
@@ -143,7 +145,8 @@ internal sealed class AnthropicAnswer(bool outputIsToolInput) : ProviderAnswer
                     Calls.Add(ordinal, block.Id, block.Name, block.Input);
                     break;
                 default:
-                    // Thoughts are no part of the answer, nor is a sentence before the output that was asked for.
+                    // A sentence before the output that was asked for is no part of it.
+                    Think(block.Thinking);
                     break;
             }
         }
@@ -162,6 +165,10 @@ internal sealed class AnthropicAnswer(bool outputIsToolInput) : ProviderAnswer
             else if (reader.ValueTextEquals("text"u8))
             {
                 block.Text = JsonText.Next(ref reader);
+            }
+            else if (reader.ValueTextEquals("thinking"u8))
+            {
+                block.Thinking = JsonText.Next(ref reader);
             }
             else if (reader.ValueTextEquals("partial_json"u8))
             {
@@ -269,6 +276,7 @@ internal sealed class AnthropicAnswer(bool outputIsToolInput) : ProviderAnswer
     {
         internal string? Type;
         internal string? Text;
+        internal string? Thinking;
         internal string? PartialJson;
         internal string? Id;
         internal string? Name;

@@ -55,7 +55,7 @@ internal static class AnthropicRequestWriter
         Add(options?.Instructions);
         foreach (var message in messages)
         {
-            if (message.Role == ChatRole.System)
+            if (PromptWriter.IsSystem(message))
             {
                 foreach (var content in message.Contents)
                 {
@@ -105,7 +105,7 @@ internal static class AnthropicRequestWriter
         bool? openForAssistant = null;
         foreach (var message in messages)
         {
-            if (message.Role == ChatRole.System)
+            if (PromptWriter.IsSystem(message))
             {
                 continue;
             }
@@ -190,19 +190,17 @@ internal static class AnthropicRequestWriter
     {
         writer.WriteString("type"u8, "image"u8);
         writer.WriteStartObject("source"u8);
-        switch (content)
+        var image = PromptWriter.Image(content);
+        if (image.Data is { } data)
         {
-            case DataContent data when PromptWriter.IsImage(data.MediaType):
-                writer.WriteString("type"u8, "base64"u8);
-                writer.WriteString("media_type"u8, data.MediaType);
-                writer.WriteBase64String("data"u8, data.Data.Span);
-                break;
-            case UriContent uri when PromptWriter.IsImage(uri.MediaType):
-                writer.WriteString("type"u8, "url"u8);
-                writer.WriteString("url"u8, uri.Uri.AbsoluteUri);
-                break;
-            default:
-                throw PromptWriter.Unsendable(content);
+            writer.WriteString("type"u8, "base64"u8);
+            writer.WriteString("media_type"u8, data.MediaType);
+            writer.WriteBase64String("data"u8, data.Data.Span);
+        }
+        else
+        {
+            writer.WriteString("type"u8, "url"u8);
+            writer.WriteString("url"u8, image.Address!.AbsoluteUri);
         }
 
         writer.WriteEndObject();
@@ -242,16 +240,8 @@ internal static class AnthropicRequestWriter
             writer.WriteNumber("top_p"u8, topP);
         }
 
-        if (options.StopSequences is { Count: > 0 } stops)
-        {
-            writer.WriteStartArray("stop_sequences"u8);
-            foreach (var stop in stops)
-            {
-                writer.WriteStringValue(stop);
-            }
-
-            writer.WriteEndArray();
-        }
+        PromptWriter.WriteNumber(writer, "top_k", options.TopK);
+        PromptWriter.WriteStops(writer, "stop_sequences", options);
     }
 
     private static void WriteOutputTool(Utf8JsonWriter writer, ChatResponseFormatJson format)

@@ -98,6 +98,10 @@ internal sealed class OpenAIAnswer : ProviderAnswer
                 // A refusal stands in the place of the text and is what the caller should read.
                 Append(JsonText.Next(ref reader));
             }
+            else if (reader.ValueTextEquals("reasoning_content"u8) || reader.ValueTextEquals("reasoning"u8))
+            {
+                ReadReasoning(ref reader);
+            }
             else if (reader.ValueTextEquals("tool_calls"u8))
             {
                 ReadCalls(ref reader, json);
@@ -106,6 +110,22 @@ internal sealed class OpenAIAnswer : ProviderAnswer
             {
                 reader.Skip();
             }
+        }
+    }
+
+    /// <summary>
+    /// Two names are in use for it, and a server that knows both sends the same by both.
+    /// </summary>
+    private void ReadReasoning(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.String && Thought is null)
+        {
+            Think(JsonText.Current(ref reader));
+        }
+        else
+        {
+            reader.Skip();
         }
     }
 

@@ -12,7 +12,10 @@ internal sealed class OpenAIChatClient(ProviderTools tools, ProviderEndpoint end
 
     // What a request can do without; the limit of the output has another name to go by.
     private static readonly FrozenSet<string> Optional =
-        ["max_tokens", "temperature", "top_p", "parallel_tool_calls", "stream_options"];
+    [
+        "max_tokens", "temperature", "top_p", "seed", "frequency_penalty", "presence_penalty",
+        "parallel_tool_calls", "stream_options",
+    ];
 
     private protected override PooledBytes Write(
         IEnumerable<ChatMessage> messages, ChatOptions? options, bool streamed, IReadOnlySet<string> without) =>

@@ -96,7 +96,7 @@ internal static class OpenAIRequestWriter
         }
 
         writer.WriteStartObject();
-        writer.WriteString("role"u8, message.Role.Value);
+        writer.WriteString("role"u8, PromptWriter.IsSystem(message) ? "system" : message.Role.Value);
         writer.WritePropertyName("content"u8);
         if (hasParts)
         {
@@ -124,19 +124,12 @@ internal static class OpenAIRequestWriter
         writer.WriteStartArray();
         foreach (var content in contents)
         {
-            var image = content switch
-            {
-                DataContent data when PromptWriter.IsImage(data.MediaType) => data.Uri,
-                UriContent uri when PromptWriter.IsImage(uri.MediaType) => uri.Uri.AbsoluteUri,
-                DataContent or UriContent => throw PromptWriter.Unsendable(content),
-                _ => null,
-            };
-            if (image is not null)
+            if (content is DataContent or UriContent)
             {
                 writer.WriteStartObject();
                 writer.WriteString("type"u8, "image_url"u8);
                 writer.WriteStartObject("image_url"u8);
-                writer.WriteString("url"u8, image);
+                writer.WriteString("url"u8, PromptWriter.ImageAddress(content));
                 writer.WriteEndObject();
                 writer.WriteEndObject();
             }
@@ -183,31 +176,15 @@ internal static class OpenAIRequestWriter
                 without.Contains("max_tokens") ? "max_completion_tokens"u8 : "max_tokens"u8, outputMax);
         }
 
-        if (options.Temperature is { } temperature && !without.Contains("temperature"))
-        {
-            writer.WriteNumber("temperature"u8, temperature);
-        }
-
-        if (options.TopP is { } topP && !without.Contains("top_p"))
-        {
-            writer.WriteNumber("top_p"u8, topP);
-        }
-
-        if (options.Seed is { } seed)
-        {
-            writer.WriteNumber("seed"u8, seed);
-        }
-
-        if (options.StopSequences is { Count: > 0 } stops)
-        {
-            writer.WriteStartArray("stop"u8);
-            foreach (var stop in stops)
-            {
-                writer.WriteStringValue(stop);
-            }
-
-            writer.WriteEndArray();
-        }
+        PromptWriter.WriteNumber(
+            writer, "temperature", without.Contains("temperature") ? null : options.Temperature);
+        PromptWriter.WriteNumber(writer, "top_p", without.Contains("top_p") ? null : options.TopP);
+        PromptWriter.WriteNumber(writer, "seed", without.Contains("seed") ? null : options.Seed);
+        PromptWriter.WriteNumber(
+            writer, "frequency_penalty", without.Contains("frequency_penalty") ? null : options.FrequencyPenalty);
+        PromptWriter.WriteNumber(
+            writer, "presence_penalty", without.Contains("presence_penalty") ? null : options.PresencePenalty);
+        PromptWriter.WriteStops(writer, "stop", options);
     }
 
     private static void WriteTools(Utf8JsonWriter writer, ChatOptions options, IReadOnlySet<string> without)

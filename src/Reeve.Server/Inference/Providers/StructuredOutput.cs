@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 
-namespace Reeve.Server.Inference.Providers.Anthropic;
+namespace Reeve.Server.Inference.Providers;
 
 /// <summary>
 /// How an answer is kept to a JSON Schema, which the Messages API has no plain parameter for. A tool that the model
@@ -27,6 +27,12 @@ internal static class StructuredOutputs
         ChatResponseFormatJson => StructuredOutput.Words,
         _ => StructuredOutput.None,
     };
+
+    /// <summary>
+    /// For a protocol with a parameter for the schema that excludes tools: beside them it is told in words.
+    /// </summary>
+    internal static bool AreSaidInWords(ChatOptions? options) =>
+        options is { ResponseFormat: ChatResponseFormatJson, Tools.Count: > 0 };
 
     internal static string Words(ChatResponseFormatJson format)
     {
