@@ -37,7 +37,8 @@ internal static class ConfiguredModels
            select new EmbeddingEntry(model, Generator(provider, model, tools), provider.Marks),
     ];
 
-    private static IChatClient Client(ProviderOptions provider, Model model, ProviderTools tools) => provider.Kind switch
+    private static IChatClient Client(
+        ProviderOptions provider, Model model, ProviderTools tools) => provider.Kind switch
     {
         ProviderKinds.OpenAI when provider.UsesResponses =>
             new ResponsesChatClient(tools, Endpoint(provider, tools, "/responses"), model),

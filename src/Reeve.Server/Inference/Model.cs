@@ -22,12 +22,10 @@ internal sealed record Model
 
     internal required decimal OutputUsdPerMillion { get; init; }
 
-    /// <summary>For input that the provider read from its cache; null where that costs what other input costs.</summary>
+    /// <summary>For input that the provider read from its cache; null where that costs as other input.</summary>
     internal decimal? CachedInputUsdPerMillion { get; init; }
 
-    /// <summary>
-    /// For input that the provider wrote to its cache; null where that costs what other input costs.
-    /// </summary>
+    /// <summary>For input that the provider wrote to its cache; null where that costs as other input.</summary>
     internal decimal? CacheWriteUsdPerMillion { get; init; }
 
     /// <summary>False for a model of unknown price, which the operator let in at 0.</summary>

@@ -105,7 +105,7 @@ internal sealed class ModelCatalog
     /// </summary>
     internal EmbeddingEntry? FindEmbedding(string id) => _embeddingsById.GetValueOrDefault(id);
 
-    /// <summary>By id, tier or alias; the entry's own id is the canonical one. Null for a name that is unknown.</summary>
+    /// <summary>By id, tier or alias; the entry's own id is the canonical one. Null for an unknown name.</summary>
     internal CatalogEntry? Find(string id) => Routes(id) is [var first, ..] ? first : null;
 
     /// <summary>Everybody who answers for a model; none for a name that is unknown.</summary>

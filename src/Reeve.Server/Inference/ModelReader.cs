@@ -41,7 +41,8 @@ internal sealed partial class ModelReader(
         {
             Id = id,
             Provider = provider,
-            Upstream = entry.String("upstream", 1, 256) ?? shipped?.Upstream ?? throw entry.Wrong("upstream", "is required"),
+            Upstream = entry.String("upstream", 1, 256) ?? shipped?.Upstream
+                ?? throw entry.Wrong("upstream", "is required"),
             ContextTokens = context,
             OutputTokensMax = makesEmbeddings
                 ? 0
@@ -110,7 +111,8 @@ internal sealed partial class ModelReader(
             return null;
         }
 
-        return DateOnly.TryParseExact(text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)
+        return DateOnly.TryParseExact(
+            text, "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out var day)
             ? new DateTimeOffset(day, TimeOnly.MinValue, TimeSpan.Zero)
             : throw entry.Wrong("published", "must be a date such as 2025-09-29");
     }

@@ -433,7 +433,8 @@ internal sealed partial class RunLoop(
     }
 
     private static CallEnd Counted(string outcome, ModelCall call, Prompt prompt) =>
-        new(outcome, TokenCounter.CountPrompt(prompt.Messages, null), TokenCounter.Count(call.Text))
+        new(outcome, TokenCounter.CountPrompt(prompt.Messages, null), TokenCounter.Count(call.Text)
+            + call.ToolCalls.Sum(static asked => TokenCounter.Count(asked.Params.GetRawText())))
         {
             IsEstimated = true,
         };

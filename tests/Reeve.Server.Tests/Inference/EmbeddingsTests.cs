@@ -10,7 +10,8 @@ public sealed class EmbeddingsTests
     private const string OpenAI =
         """
         {"object":"list","data":[{"object":"embedding","index":1,"embedding":[0,1]},
-        {"object":"embedding","index":0,"embedding":[0.6,-0.8]}],"model":"m","usage":{"prompt_tokens":5,"total_tokens":5}}
+        {"object":"embedding","index":0,"embedding":[0.6,-0.8]}],"model":"m",
+        "usage":{"prompt_tokens":5,"total_tokens":5}}
         """;
 
     private const string Gemini = """{"embeddings":[{"values":[3,-4]},{"values":[0,1e0]}]}""";
@@ -110,7 +111,7 @@ public sealed class EmbeddingsTests
     [InlineData("openai", 401, "{}", "Refused", 7)]
     [InlineData("openai", 200, """{"error":{"type":"rate_limit_error"}}""", "RateLimited", null)]
     [InlineData("gemini", 400,
-        """{"error":{"code":400,"status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}""", "Refused", 7)]
+        """{"error":{"status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}""", "Refused", 7)]
     [InlineData("gemini", 400, """{"error":{"code":400,"status":"INVALID_ARGUMENT"}}""", "BadRequest", 7)]
     [InlineData("ollama", 404, """{"error":"model \"x\" not found"}""", "BadRequest", 7)]
     [InlineData("ollama", 500, "no JSON", "Overloaded", 7)]

@@ -25,6 +25,8 @@ internal sealed class LoopbackProvider : IAsyncDisposable
 
     internal List<string> Paths { get; } = [];
 
+    internal List<string> Queries { get; } = [];
+
     internal ProviderHttp Http { get; } = new();
 
     internal Uri Address => new(_app.Urls.First());
@@ -48,6 +50,7 @@ internal sealed class LoopbackProvider : IAsyncDisposable
             provider.Bodies.Add(document.RootElement.Clone());
             provider.Headers.Add(new HeaderDictionary(context.Request.Headers.ToDictionary()));
             provider.Paths.Add(context.Request.Path);
+            provider.Queries.Add(context.Request.QueryString.Value ?? "");
             await answer(context, provider.Bodies.Count);
         });
         await app.StartAsync(TestContext.Current.CancellationToken);
@@ -117,18 +120,20 @@ internal static class Sample
     /// <c>responses</c> is <c>openai</c> with the other of its APIs.
     /// </summary>
     internal static Microsoft.Extensions.AI.IChatClient Client(
-        string kind, ProviderHttp http, Uri address, TimeProvider? time = null, ILogger? logger = null) =>
-        ConfiguredModels.Create(Options(kind, address, Model), Tools(http, time, logger))[0].Client;
+        string kind, ProviderHttp http, Uri address, TimeProvider? time = null, ILogger? logger = null,
+        Model? model = null) =>
+        ConfiguredModels.Create(Options(kind, address, model ?? Model), Tools(http, time, logger))[0].Client;
 
     internal static Microsoft.Extensions.AI.IChatClient Client(string kind, LoopbackProvider provider) =>
         Client(kind, provider.Http, provider.Address);
 
     internal static Microsoft.Extensions.AI.IEmbeddingGenerator<string, Microsoft.Extensions.AI.Embedding<float>>
-        Embeddings(string kind, LoopbackProvider provider) => ConfiguredModels.CreateEmbeddings(
-            Options(
-                kind, provider.Address,
-                Model with { Capabilities = new HashSet<string>(Capabilities.EmbeddingWords) }),
-            Tools(provider.Http))[0].Generator;
+        Embeddings(string kind, LoopbackProvider provider) => Embeddings(kind, provider.Http, provider.Address);
+
+    internal static Microsoft.Extensions.AI.IEmbeddingGenerator<string, Microsoft.Extensions.AI.Embedding<float>>
+        Embeddings(string kind, ProviderHttp http, Uri address) => ConfiguredModels.CreateEmbeddings(
+            Options(kind, address, Model with { Capabilities = new HashSet<string>(Capabilities.EmbeddingWords) }),
+            Tools(http))[0].Generator;
 
     private static InferenceOptions Options(string kind, Uri address, Model model) => new()
     {

@@ -9,7 +9,8 @@ public sealed class PriceTests
     public void Upstream_CachedInput_HasItsOwnPrices()
     {
         var model = Sample.Model with { CachedInputUsdPerMillion = 0.3m, CacheWriteUsdPerMillion = 3.75m };
-        Assert.Equal((500 * 3m) + (400 * 0.3m) + (100 * 3.75m) + (24 * 15m), Price.Upstream(model, 1_000, 24, 400, 100));
+        Assert.Equal(
+            (500 * 3m) + (400 * 0.3m) + (100 * 3.75m) + (24 * 15m), Price.Upstream(model, 1_000, 24, 400, 100));
         Assert.Equal(1_000 * 3m, Price.Upstream(Sample.Model, 1_000, 0, 400, 100));
         Assert.Throws<ArgumentOutOfRangeException>(() => Price.Upstream(model, 499, 0, 400, 100));
     }

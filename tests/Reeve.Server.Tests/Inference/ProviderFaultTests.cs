@@ -8,7 +8,7 @@ using Reeve.Server.Inference;
 
 namespace Reeve.Server.Tests.Inference;
 
-/// <summary>What happens when a provider fails, in both protocols.</summary>
+/// <summary>What happens when a provider fails, whatever its protocol.</summary>
 public sealed class ProviderFaultTests
 {
     private const string OpenAIDelta = "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n";
@@ -19,6 +19,8 @@ public sealed class ProviderFaultTests
         AnthropicStart + "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"t"
             + "ext\":\"Hel\"}}\n\n";
 
+    private static readonly string[] Kinds = ["openai", "responses", "anthropic", "gemini", "ollama"];
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Theory]
@@ -27,6 +29,7 @@ public sealed class ProviderFaultTests
     [InlineData(503, "Overloaded")]
     [InlineData(529, "Overloaded")]
     [InlineData(401, "Refused")]
+    [InlineData(402, "Refused")]
     [InlineData(403, "Refused")]
     [InlineData(400, "BadRequest")]
     [InlineData(404, "BadRequest")]
@@ -38,7 +41,7 @@ public sealed class ProviderFaultTests
             "{\"error\":{\"type\":\"some_error\",\"code\":\"has spaces: secret\",\"message\":\"Incorrect key-123, yo"
                 + "u asked Hi\"}}",
             status: status);
-        foreach (var kind in (string[])["openai", "anthropic"])
+        foreach (var kind in Kinds)
         {
             foreach (var streamed in (bool[])[false, true])
             {
@@ -290,13 +293,16 @@ public sealed class ProviderFaultTests
             "\"a\"",
             "\"finish_reason\":", ",", "null", "7", "\"usage\":", "\"tool_calls\":", "[DONE]", "\\ud800", "\uFEFF",
             "\"type\":", "\"message\"", "\"index\":", "\"error\":", "\"content_block_delta\"", "{\"choices\":[{",
+            "\"candidates\":[", "\"parts\":[{\"text\":", "\"done\":true", "{\"type\":\"response.completed\"",
+            "\"response\":{", "\"output\":[{\"type\":\"message\"", "{\"message\":{", "\"functionCall\":{",
         ];
-        await Gen.Select(Gen.Int[0, pieces.Length - 1].Array[1, 24], Gen.Bool, Gen.Bool).SampleAsync(
-            async (chosen, isOpenAI, streamed) =>
+        var pieceNumbers = Gen.Int[0, pieces.Length - 1].Array[1, 24];
+        await Gen.Select(pieceNumbers, Gen.Int[0, Kinds.Length - 1], Gen.Bool).SampleAsync(
+            async (chosen, kind, streamed) =>
             {
                 using var http = new ProviderHttp(
                     new PiecesHandler(string.Concat(chosen.Select(index => pieces[index])), 3));
-                using var client = Sample.Client(isOpenAI ? "openai" : "anthropic", http, new Uri("http://sample"));
+                using var client = Sample.Client(Kinds[kind], http, new Uri("http://sample"));
                 try
                 {
                     await ReadAsync(client, streamed);

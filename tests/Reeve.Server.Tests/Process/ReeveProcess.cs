@@ -169,7 +169,9 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
 
     private static bool IsASetting(string name) => name.StartsWith("REEVE_", StringComparison.Ordinal)
         || name.StartsWith("OPENAI_", StringComparison.Ordinal)
-        || name.StartsWith("ANTHROPIC_", StringComparison.Ordinal);
+        || name.StartsWith("ANTHROPIC_", StringComparison.Ordinal)
+        || name.StartsWith("GEMINI_", StringComparison.Ordinal)
+        || name.StartsWith("OLLAMA_", StringComparison.Ordinal);
 
     private static string Text(StringBuilder text)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Reeve.Server.Inference;
 using static Reeve.Server.Tests.Runs.ScriptedChatClient;
 
@@ -159,6 +160,40 @@ public sealed class RunTests
         Assert.Equal("""{"tier":"auto","model":"mesh/b"}""", answer.Json.GetProperty("route").GetRawText());
         Assert.Equal(0.04m, answer.Json.GetProperty("credits_used").GetDecimal());
         await server.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Provider_ReportsItsCache_IsChargedByThePricesOfEachPart()
+    {
+        var usage = new Microsoft.Extensions.AI.UsageContent(new()
+        {
+            InputTokenCount = 1_000,
+            CachedInputTokenCount = 600,
+            OutputTokenCount = 10,
+            AdditionalCounts = new() { [Reeve.Server.Inference.Providers.UsageFigures.CacheWrittenKey] = 300 },
+        });
+        var model = new ScriptedChatClient().Reply("Cached.", usage);
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(
+            builder, Model() with { CachedInputUsdPerMillion = 0.3m, CacheWriteUsdPerMillion = 3.75m }));
+        var agent = await server.NewAgentAsync();
+
+        var answer = await server.RunAsync(agent);
+
+        const decimal Cost = (100 * 3) + (600 * 0.3m) + (300 * 3.75m) + (10 * 15);
+        Assert.Equal(Cost / 1_000, answer.Json.GetProperty("credits_used").GetDecimal());
+        Assert.Equal(1_000, answer.Json.GetProperty("usage").GetProperty("input_tokens").GetInt32());
+        var started = Payload("model_call.started");
+        Assert.Equal(
+            decimal.Ceiling((started.GetProperty("prompt_tokens").GetInt32() * 3.75m)
+                + (started.GetProperty("output_tokens_max").GetInt32() * 15m)),
+            started.GetProperty("hold").GetInt64());
+        var finished = Payload("model_call.finished");
+        Assert.Equal(600, finished.GetProperty("cached_input_tokens").GetInt32());
+        Assert.Equal(300, finished.GetProperty("cache_write_tokens").GetInt32());
+        await server.AssertSoundAsync();
+
+        JsonElement Payload(string type) => JsonElement.Parse(server.Database.Read(session => session.List(
+            "SELECT payload FROM run_events WHERE type = $1", static row => (byte[])row.GetValue(0), type))[0]);
     }
 
     [Fact]

@@ -48,6 +48,23 @@ internal abstract class ProviderEmbeddings(
         // The connections belong to ProviderHttp.
     }
 
+    /// <summary>Reads the answer to as many texts as there is room for vectors; returns the usage.</summary>
+    internal long? ReadAnswer(ReadOnlyMemory<byte> body, float[]?[] vectors)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            return JsonText.Member(document.RootElement, "error") is { ValueKind: JsonValueKind.Object } error
+                ? throw ProviderRefusal.FromBody(error)
+                : Read(document.RootElement, vectors, new UsageFigures());
+        }
+        catch (Exception error) when (
+            error is JsonException or InvalidOperationException or FormatException or IndexOutOfRangeException)
+        {
+            throw Malformed("is not the JSON of its protocol");
+        }
+    }
+
     private protected abstract void Write(Utf8JsonWriter writer, string[] texts, int? dimensions);
 
     /// <summary>Puts each text's vector into its place and returns the usage.</summary>
@@ -66,7 +83,9 @@ internal abstract class ProviderEmbeddings(
         foreach (var number in numbers.EnumerateArray())
         {
             var value = number.GetSingle();
-            vector[at++] = float.IsFinite(value) ? value : throw new JsonException("A number of a vector is too large.");
+            vector[at++] = float.IsFinite(value)
+                ? value
+                : throw new JsonException("A number of a vector is too large.");
         }
 
         return vector;
@@ -80,7 +99,7 @@ internal abstract class ProviderEmbeddings(
             tools.Http, endpoint, Body(texts, dimensions), tools.Time, cancellationToken);
         using var body = await call.ReadWholeAsync();
         var vectors = new float[texts.Length][];
-        var tokens = ReadAnswer(body, vectors);
+        var tokens = ReadAnswer(body.Memory, vectors);
         var length = made.Count > 0 ? made[0].Vector.Length : vectors[0]?.Length;
         foreach (var vector in vectors)
         {
@@ -108,22 +127,6 @@ internal abstract class ProviderEmbeddings(
         {
             body.Dispose();
             throw;
-        }
-    }
-
-    private long? ReadAnswer(PooledBytes body, float[]?[] vectors)
-    {
-        try
-        {
-            using var document = JsonDocument.Parse(body.Memory);
-            return JsonText.Member(document.RootElement, "error") is { ValueKind: JsonValueKind.Object } error
-                ? throw ProviderRefusal.FromBody(error)
-                : Read(document.RootElement, vectors, new UsageFigures());
-        }
-        catch (Exception error) when (
-            error is JsonException or InvalidOperationException or FormatException or IndexOutOfRangeException)
-        {
-            throw Malformed("is not the JSON of its protocol");
         }
     }
 

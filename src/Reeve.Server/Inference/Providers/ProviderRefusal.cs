@@ -62,7 +62,9 @@ internal static class ProviderRefusal
             return new ProviderException(ProviderFault.Overloaded, "The provider sent an error in its answer.");
         }
 
-        var (type, code) = (Find(error, "type") ?? Find(error, "status"), Find(error, "code"));
+        // An event that is nothing but an error says so by its type.
+        var type = Find(error, "type") is { } said and not "error" ? said : Find(error, "status");
+        var code = Find(error, "code");
         var fault = int.TryParse(code, NumberStyles.None, CultureInfo.InvariantCulture, out var status)
             && status is >= 400 and < 600
             ? FaultOf(status)

@@ -95,7 +95,9 @@ internal sealed class UsageFigures
             TotalTokenCount = Input + Output,
             CachedInputTokenCount = isWrong ? null : CachedInput,
             ReasoningTokenCount = Reasoning > (Output ?? 0) ? null : Reasoning,
-            AdditionalCounts = isWrong || CacheWritten is not > 0 ? null : new() { [CacheWrittenKey] = CacheWritten.Value },
+            AdditionalCounts = isWrong || CacheWritten is not > 0
+                ? null
+                : new() { [CacheWrittenKey] = CacheWritten.Value },
         };
     }
 

@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.AI;
 using Reeve.Server;
 using Reeve.Server.Accounts;
 using Reeve.Server.Agents;
@@ -29,7 +28,6 @@ internal static class FuzzTargets
 {
     private const string KeyText = "mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I";
     private const string RunId = "run_06GZGF6TYJRGQV5NARXZR7KFJC";
-    private const long TokensMax = 400_000_000;
 
     private static readonly ReeveOptions Options = new();
 
@@ -144,6 +142,7 @@ internal static class FuzzTargets
 
 
             """),
+        .. StreamFuzzTargets.All,
         new("whole answers and usage", 50, ReadWhole, IsProviderFault,
             """
             {"choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],
@@ -173,7 +172,7 @@ internal static class FuzzTargets
     private static bool IsInvalid(Exception error) =>
         error is ApiException { Code.Status: 400 or 404 or 413 };
 
-    private static bool IsProviderFault(Exception error) => error is ProviderException;
+    internal static bool IsProviderFault(Exception error) => error is ProviderException;
 
     private static void ReadIds(ReadOnlyMemory<byte> bytes)
     {
@@ -275,24 +274,8 @@ internal static class FuzzTargets
         }
     }
 
-    private static void ReadStream(ReadOnlyMemory<byte> bytes, ProviderAnswer answer)
-    {
-        var left = bytes;
-        using var events = new SseReader(buffer =>
-        {
-            // In pieces, since those of a network are, too.
-            var count = Math.Min(Math.Min(buffer.Length, 61), left.Length);
-            left[..count].CopyTo(buffer);
-            left = left[count..];
-            return new ValueTask<int>(count);
-        });
-        while (!answer.IsOver && Wait(events.MoveAsync()) && !events.Data.SequenceEqual("[DONE]"u8))
-        {
-            answer.Read("fuzz", events.Data);
-        }
-
-        End(answer);
-    }
+    private static void ReadStream(ReadOnlyMemory<byte> bytes, ProviderAnswer answer) =>
+        StreamFuzzTargets.Read(bytes, answer, static read => new SseReader(read));
 
     private static void ReadWhole(ReadOnlyMemory<byte> bytes)
     {
@@ -300,23 +283,8 @@ internal static class FuzzTargets
             ? new OpenAIAnswer()
             : new AnthropicAnswer(outputIsToolInput: true);
         answer.Read("fuzz", bytes.Span);
-        End(answer);
+        StreamFuzzTargets.End(answer);
     }
-
-    private static void End(ProviderAnswer answer)
-    {
-        answer.Calls.MoveTo(new List<AIContent>(), Ids);
-        if (answer.Usage.ToDetails() is { } usage && new[]
-            {
-                usage.InputTokenCount, usage.OutputTokenCount, usage.TotalTokenCount, usage.CachedInputTokenCount,
-                usage.ReasoningTokenCount,
-            }.Any(static tokens => tokens is < 0 or > TokensMax))
-        {
-            throw new FuzzException("tokens that no call can have were taken");
-        }
-    }
-
-    private static readonly IdGenerator Ids = new(TimeProvider.System);
 
     private static void ReadSchema(ReadOnlyMemory<byte> bytes)
     {
@@ -370,7 +338,7 @@ internal static class FuzzTargets
     /// <summary>Everything is in memory, so nothing is ever waited for.</summary>
     private static T Wait<T>(Task<T> task) => task.GetAwaiter().GetResult();
 
-    private static T Wait<T>(ValueTask<T> task) => task.IsCompleted
+    internal static T Wait<T>(ValueTask<T> task) => task.IsCompleted
         ? task.GetAwaiter().GetResult()
         : throw new FuzzException("it waits for something");
 }

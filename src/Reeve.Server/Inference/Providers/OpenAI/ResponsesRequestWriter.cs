@@ -5,8 +5,8 @@ using Reeve.Server.Egress;
 namespace Reeve.Server.Inference.Providers.OpenAI;
 
 /// <summary>
-/// Writes the body of <c>POST /responses</c>. The whole history goes along and nothing is stored there. The protocol has
-/// no stop sequences, seed or penalties.
+/// Writes the body of <c>POST /responses</c>. The whole history goes along and nothing is stored there. The protocol
+/// has no stop sequences, seed or penalties.
 /// </summary>
 internal static class ResponsesRequestWriter
 {
