@@ -37,22 +37,24 @@ internal static class ConfiguredModels
            select new EmbeddingEntry(model, Generator(provider, model, tools), provider.Marks),
     ];
 
-    private static IChatClient Client(
-        ProviderOptions provider, Model model, ProviderTools tools) => provider.Kind switch
+    private static IChatClient Client(ProviderOptions provider, Model model, ProviderTools tools)
     {
-        ProviderKinds.OpenAI when provider.UsesResponses =>
-            new ResponsesChatClient(tools, Endpoint(provider, tools, "/responses"), model),
-        ProviderKinds.OpenAI => new OpenAIChatClient(tools, Endpoint(provider, tools, "/chat/completions"), model),
-        ProviderKinds.Anthropic => new AnthropicChatClient(tools, Endpoint(provider, tools, "/messages"), model),
-        ProviderKinds.Gemini => new GeminiChatClient(
-            tools,
-            Endpoint(
-                provider, tools, GeminiMethod(model, "generateContent"),
-                GeminiMethod(model, "streamGenerateContent") + "?alt=sse"),
-            model),
-        ProviderKinds.Ollama => new OllamaChatClient(tools, Endpoint(provider, tools, "/chat"), model),
-        _ => throw UnknownKind(provider),
-    };
+        return provider.Kind switch
+        {
+            ProviderKinds.OpenAI when provider.UsesResponses =>
+                new ResponsesChatClient(tools, Endpoint(provider, tools, "/responses"), model),
+            ProviderKinds.OpenAI => new OpenAIChatClient(tools, Endpoint(provider, tools, "/chat/completions"), model),
+            ProviderKinds.Anthropic => new AnthropicChatClient(tools, Endpoint(provider, tools, "/messages"), model),
+            ProviderKinds.Gemini => new GeminiChatClient(
+                tools,
+                Endpoint(
+                    provider, tools, GeminiMethod(model, "generateContent"),
+                    GeminiMethod(model, "streamGenerateContent") + "?alt=sse"),
+                model),
+            ProviderKinds.Ollama => new OllamaChatClient(tools, Endpoint(provider, tools, "/chat"), model),
+            _ => throw UnknownKind(provider),
+        };
+    }
 
     private static IEmbeddingGenerator<string, Embedding<float>> Generator(
         ProviderOptions provider, Model model, ProviderTools tools) => provider.Kind switch

@@ -45,6 +45,15 @@ public sealed class EmbeddingsTests
             JsonElement.DeepEquals(JsonElement.Parse(request), provider.Bodies[0]), provider.Bodies[0].GetRawText());
     }
 
+    [Fact]
+    public async Task Generate_ZerosInThePlaceOfUsage_AreNoUsage()
+    {
+        await using var provider = await LoopbackProvider.StartAsync(
+            Ollama.Replace("\"prompt_eval_count\":5", "\"prompt_eval_count\":0", StringComparison.Ordinal));
+        using var generator = Sample.Embeddings("ollama", provider);
+        Assert.Null((await generator.GenerateAsync(["a", "b"], null, Cancellation)).Usage);
+    }
+
     [Theory]
     [InlineData("openai", 256, 3)]
     [InlineData("gemini", 100, 6)]

@@ -32,7 +32,8 @@ internal abstract class ProviderEmbeddings(
             tokens += await AskAsync(made, texts, options?.Dimensions, cancellationToken);
         }
 
-        if (tokens is { } counted)
+        // Zeros in the place of a count are none; a text has tokens.
+        if (tokens is { } counted and > 0)
         {
             made.Usage = new UsageDetails { InputTokenCount = counted, TotalTokenCount = counted };
         }
