@@ -65,7 +65,14 @@ internal sealed class ModuleRun(string root, Module module, bool again)
     {
         foreach (var (name, usual) in classes)
         {
-            switch (await runner.RunAsync([name], mutant.Number, (usual * 3) + TimeSpan.FromSeconds(10)))
+            var limit = (usual * 3) + TimeSpan.FromSeconds(10);
+            var outcome = await runner.RunAsync([name], mutant.Number, limit);
+            if (outcome == TestRunner.Outcome.TimedOut)
+            {
+                outcome = await runner.RunAsync([name], mutant.Number, limit * 2); // The machine may have been busy.
+            }
+
+            switch (outcome)
             {
                 case TestRunner.Outcome.Failed:
                     return Verdict.Killed;

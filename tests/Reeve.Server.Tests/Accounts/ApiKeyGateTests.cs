@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Reeve.Server.Accounts;
 using Reeve.Server.Http;
+using SQLitePCL;
 
 namespace Reeve.Server.Tests.Accounts;
 
@@ -18,6 +19,7 @@ public sealed class ApiKeyGateTests
     [InlineData("Bearer MESH_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I")]
     [InlineData("Bearer mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I x")]
     [InlineData("Bearer mesh_live_' OR 1=1 --")]
+    [InlineData("Bearer mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52IzR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I")]
     [InlineData("mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I")]
     public async Task Key_MissingOrMalformed_Is401OfOneShape(string? header)
     {
@@ -178,9 +180,44 @@ public sealed class ApiKeyGateTests
             """));
 
         Assert.Equal(200, (await widget.PostAsync("/test", "{}")).Status);
-        Assert.Equal(403, (await server.Client.PostAsync("/test", "{}")).Status);
-        Assert.Equal(403, (await widget.GetAsync(OwnAccount)).Status);
-        Assert.Equal(403, (await widget.GetAsync("/v1/api-keys")).Status);
+        AssertForbidden("Only a widget key works here.", await server.Client.PostAsync("/test", "{}"));
+        AssertForbidden(
+            "A widget key works on the widget's endpoint alone.", await widget.GetAsync("/v1/api-keys"));
+        AssertForbidden("A widget key works on the widget's endpoint alone.", await widget.GetAsync(OwnAccount));
+    }
+
+    [Fact]
+    public async Task Database_ThatDoesNotKeepUp_IsToldToWhateverWrites()
+    {
+        using var entered = new SemaphoreSlim(0);
+        using var leave = new ManualResetEventSlim();
+        await using var server = await TestServer.StartAsync();
+        raw.sqlite3_commit_hook(server.Database.Setup.Connection.Handle!, _ =>
+        {
+            entered.Release();
+            return leave.Wait(TestServer.Timeout) ? 0 : 1;
+        }, null!);
+        var write = server.Database.ProbeAsync();
+        try
+        {
+            Assert.True(await entered.WaitAsync(TestServer.Timeout, TestContext.Current.CancellationToken));
+            Assert.Equal(400, (await server.Client.PostAsync("/v1/api-keys", "{}")).Status);
+            server.Time.Advance(TimeSpan.FromSeconds(2));
+
+            var refused = await server.Client.PostAsync("/v1/api-keys", "{}");
+            Assert.Equal((503, "unavailable"), (refused.Status, refused.ErrorCode));
+            Assert.Equal("2", refused.Header("Retry-After"));
+            Assert.Equal(503, (await server.Client.DeleteAsync("/v1/api-keys/key_1")).Status);
+            Assert.Equal(200, (await server.Client.GetAsync("/v1/api-keys")).Status);
+        }
+        finally
+        {
+            leave.Set();
+        }
+
+        await write;
+        await Eventually.TrueAsync(() => !server.Database.IsSlow);
+        Assert.Equal(400, (await server.Client.PostAsync("/v1/api-keys", "{}")).Status);
     }
 
     [Theory]
@@ -234,6 +271,34 @@ public sealed class ApiKeyGateTests
     }
 
     [Theory]
+    [InlineData("GET", "Runs are started by POST.")]
+    [InlineData("DELETE", "Runs are started by POST.")]
+    [InlineData("OPTIONS", "This path answers POST only.")]
+    public async Task Method_ThatARouteRefuses_IsToldWithASentenceThatHelps(string method, string sentence)
+    {
+        await using var server = await TestServer.StartAsync();
+        using var client = server.ClientFor(null);
+
+        var answer = await client.SendAsync(method, "/v1/agents/runs", null);
+
+        Assert.Equal((405, "method_not_allowed", "POST"), (answer.Status, answer.ErrorCode, answer.Header("Allow")));
+        Assert.Equal(sentence, answer.Json.GetProperty("error").GetProperty("message").GetString());
+    }
+
+    [Fact]
+    public async Task Refusal_OfTheLegacyPath_TellsOfItsEndToo()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var client = server.ClientFor(null);
+
+        var answer = await client.PostAsync("/v1/agents/desk/chat", "{}");
+
+        AssertUnauthorized(answer);
+        Assert.Equal("true", answer.Header("Deprecation"));
+        Assert.Equal("Wed, 30 Jun 2027 00:00:00 GMT", answer.Header("Sunset"));
+    }
+
+    [Theory]
     [InlineData("X-HTTP-Method-Override: DELETE")]
     [InlineData("X-Forwarded-Prefix: /health")]
     [InlineData("X-Original-URL: /health/live")]
@@ -267,6 +332,12 @@ public sealed class ApiKeyGateTests
     {
         var authorization = key is null ? "" : $"Authorization: Bearer {key}\r\n";
         return server.SendRawAsync($"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{authorization}\r\n");
+    }
+
+    private static void AssertForbidden(string sentence, TestAnswer answer)
+    {
+        Assert.Equal((403, "forbidden"), (answer.Status, answer.ErrorCode));
+        Assert.Equal(sentence, answer.Json.GetProperty("error").GetProperty("message").GetString());
     }
 
     private static void AssertUnauthorized(TestAnswer answer)

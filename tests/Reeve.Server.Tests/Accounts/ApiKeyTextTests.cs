@@ -14,6 +14,12 @@ public sealed class ApiKeyTextTests
     [InlineData("mesh_test_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52I", null)]
     [InlineData("mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52GI52", null)]
     [InlineData("mesh_live_", null)]
+    [InlineData("mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e0toOIz", null)] // from here on the checksum is right
+    [InlineData("mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e502rgJRQ", null)]
+    [InlineData("mesh_live-zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e52Aa8tt", null)]
+    [InlineData("mosh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e51iLTh7", null)]
+    [InlineData("mesh_live_-R8HzjAck3ZdvdNWA0CvUxPWsyYmk2e538KGPy", null)]
+    [InlineData("mesh_live_zR8HzjAck3ZdvdNWA0CvUxPWsyYmk2e-1v5oIO", null)]
     [InlineData("", null)]
     public void KindOf_DocumentedVectors_IsAsDocumented(string text, string? kind) =>
         Assert.Equal(kind, ApiKeyText.KindOf(text));

@@ -44,6 +44,36 @@ public sealed class ApiKeysTests
     [Fact]
     public void RefuseWider_OfItsOwnEqual_Allows() => Wanted.Sample(static key => Assert.True(Allows(key, key)));
 
+    [Theory]
+    [InlineData(100L, 1000L, 10, 5000L, true)]
+    [InlineData(99L, 999L, 9, 4999L, true)]
+    [InlineData(101L, 1000L, 10, 5000L, false)]
+    [InlineData(null, 1000L, 10, 5000L, false)]
+    [InlineData(100L, 1001L, 10, 5000L, false)]
+    [InlineData(100L, null, 10, 5000L, false)]
+    [InlineData(100L, 1000L, 11, 5000L, false)]
+    [InlineData(100L, 1000L, null, 5000L, false)]
+    [InlineData(100L, 1000L, 10, 5001L, false)]
+    [InlineData(100L, 1000L, 10, null, false)]
+    public void RefuseLooser_EachLimit_IsComparedWithTheMakersOwn(
+        long? requestsPerMinute, long? requests, int? usd, long? tokens, bool isAllowed)
+    {
+        var wanted = new UsageLimits(requestsPerMinute, requests, usd, tokens);
+        var own = new UsageLimits(100, 1000, 10, 5000);
+        Caller MakerWith(string scope) => CallerOf(new NewApiKey("k", [scope]) { Limits = own });
+
+        ApiKeys.RefuseLooser(MakerWith("admin"), wanted);
+        if (isAllowed)
+        {
+            ApiKeys.RefuseLooser(MakerWith("keys"), wanted);
+        }
+        else
+        {
+            var error = Assert.Throws<ApiException>(() => ApiKeys.RefuseLooser(MakerWith("keys"), wanted));
+            Assert.Equal((ApiErrorCodes.Forbidden, "limits"), (error.Code, error.Param));
+        }
+    }
+
     private static HashSet<string> Effective(NewApiKey key) =>
         key.Scopes.Contains(ApiKeyScopes.Admin) ? [.. ApiKeyScopes.All] : [.. key.Scopes];
 
@@ -80,7 +110,7 @@ public sealed class ApiKeysTests
             Kind = key.Kind,
             Scopes = key.Scopes.ToHashSet(),
             LastFour = "abcd",
-            Limits = UsageLimits.None,
+            Limits = key.Limits,
             ExpiresAt = key.ExpiresAt,
             CreatedAt = TestServer.StartTime,
         });
