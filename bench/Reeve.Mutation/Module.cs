@@ -18,7 +18,7 @@ internal sealed record Module(string Name, string[] Files, string[] Classes)
         new("admission",
             ["Runs/RunAdmission.cs", "Runs/Capacity.cs"],
             [
-                "Runs.RunTests", "Runs.RunControlTests", "Runs.CapacityTests",
+                "Runs.RunAdmissionTests", "Runs.RunTests", "Runs.RunControlTests", "Runs.CapacityTests",
                 "Matrix.RaceTests",
             ]),
         new("recovery",

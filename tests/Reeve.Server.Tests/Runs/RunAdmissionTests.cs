@@ -1,0 +1,356 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Reeve.Server.Runs;
+using static Reeve.Server.Tests.Runs.ScriptedChatClient;
+
+namespace Reeve.Server.Tests.Runs;
+
+/// <summary>
+/// What is refused and in which order, what an admitted run is, and what moves between the look and the commit.
+/// </summary>
+public sealed class RunAdmissionTests
+{
+    private readonly ScriptedChatClient _model = new();
+    private Action? _afterTheLook;
+
+    [Fact]
+    public async Task FirstEvent_OfARun_SaysAllThatWasAskedFor()
+    {
+        await using var server = await StartAsync();
+        _model.Reply("Hello.", Usage(1, 1));
+        var agent = await server.NewAgentAsync("\"privacy_class\":\"standard\"");
+        const string Asked = """
+            "user":{"id":"u_42","name":"Ada"},"metadata":{"plan":"pro"},"max_credits":25,"on_disconnect":"cancel",
+            "output_schema":{"type":"string"}
+            """;
+
+        var answer = await server.RunAsync(agent, Asked);
+
+        var admitted = Admitted(server, answer.Json.GetProperty("error").GetProperty("run_id").GetString()!);
+        Assert.Equal((agent, 1, "agent", "direct"), (Text(admitted, "agent_id"),
+            admitted.GetProperty("agent_version").GetInt32(), Text(admitted, "kind"), Text(admitted, "tier")));
+        Assert.Equal(("live", "standard", "Hi", false), (Text(admitted, "mode"), Text(admitted, "privacy_class"),
+            Text(admitted, "input"), admitted.GetProperty("queued").GetBoolean()));
+        Assert.Equal("""{"id":"u_42","name":"Ada"}""", admitted.GetProperty("user").GetRawText());
+        Assert.Equal("""{"plan":"pro"}""", admitted.GetProperty("metadata").GetRawText());
+        var options = admitted.GetProperty("options");
+        Assert.Equal((25_000, """{"type":"string"}""", true, true), (options.GetProperty("credits_max").GetInt64(),
+            options.GetProperty("output_schema").GetRawText(), options.GetProperty("whole").GetBoolean(),
+            options.GetProperty("cancel_on_disconnect").GetBoolean()));
+        Assert.Equal(("u_42", answer.Header("x-request-id")), server.Database.Read(static session => session.Single(
+            "SELECT user_id, request_id FROM runs", static row => (row.GetString(0), row.GetString(1)))));
+    }
+
+    [Fact]
+    public async Task Conversation_OfItsFirstRun_TakesTitleUserAndMetadataFromIt()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        server.Time.Advance(TimeSpan.FromSeconds(1));
+
+        var plain = await ConversationOfAsync(server, await server.RunAsync(agent));
+        var full = await ConversationOfAsync(server, await server.RunAsync(
+            agent, "\"input\":\"When are you open?\",\"user\":{\"id\":\"u_42\"},\"metadata\":{\"plan\":\"pro\"}"));
+
+        Assert.Equal("{}", plain.GetProperty("metadata").GetRawText());
+        Assert.Equal(("When are you open?", "active", agent),
+            (Text(full, "title"), Text(full, "status"), Text(full, "agent_id")));
+        Assert.Equal(("""{"id":"u_42"}""", """{"plan":"pro"}"""),
+            (full.GetProperty("user").GetRawText(), full.GetProperty("metadata").GetRawText()));
+        Assert.Equal("2026-11-20T09:15:04.530Z", Text(full, "created_at"));
+        Assert.Equal(TestServer.StartTime.AddSeconds(1).ToUnixTimeMilliseconds(), server.Database.Read(
+            static session => session.Count("SELECT min(updated_at) FROM conversations")));
+    }
+
+    [Fact]
+    public async Task Conversation_MadeEmpty_TakesItsTitleFromItsFirstInput()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var made = await server.Client.PostAsync("/v1/conversations", $$"""{"agent":"{{agent}}"}""");
+        var members = $"\"conversation_id\":\"{Text(made.Json, "id")}\"";
+
+        await server.RunAsync(agent, members + ",\"input\":\"First\"");
+        var second = await server.RunAsync(agent, members + ",\"input\":\"Second\"");
+
+        Assert.Equal("First", Text(await ConversationOfAsync(server, second), "title"));
+    }
+
+    [Theory]
+    [InlineData("2", "\"max_credits\":1", 1_000)]
+    [InlineData("1", "\"max_credits\":2", 1_000)]
+    [InlineData("1.5", "", 1_500)]
+    [InlineData(null, "\"max_credits\":2.5", 2_500)]
+    [InlineData(null, "", null)]
+    public async Task CreditsMax_OfAgentAndRequest_IsTheLower(string? ofAgent, string asked, int? microUsd)
+    {
+        await using var server = await StartAsync();
+        _model.Reply("Hello.", Usage(1, 1));
+        var agent = await server.NewAgentAsync(
+            ofAgent is null ? "" : $"\"limits\":{{\"max_credits_per_run\":{ofAgent}}}");
+
+        var answer = await server.RunAsync(agent, asked);
+
+        Assert.Equal(200, answer.Status);
+        var max = Admitted(server, Text(answer.Json, "run_id")!).GetProperty("options").GetProperty("credits_max");
+        Assert.Equal(microUsd, max.ValueKind == JsonValueKind.Null ? null : max.GetInt32());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Route_OfARouterMode_PassesOverWhatTheBalanceDoesNotCover(bool inAConversation)
+    {
+        await using var server = await TestServer.StartAsync(
+            static options => options with { Credits = options.Credits with { StartingBalanceUsd = 0.1m } },
+            builder =>
+            {
+                _model.AddTo(builder, Model("mesh/cheap", 1, 1));
+                _model.AddTo(builder, Model("mesh/dear", 1_000, 1_000) with { Quality = 90 });
+            });
+        var agent = await server.NewAgentAsync("\"model\":\"best\"");
+        var made = await server.Client.PostAsync("/v1/conversations", $$"""{"agent":"{{agent}}"}""");
+
+        var answer = await server.RunAsync(
+            agent, inAConversation ? $"\"conversation_id\":\"{Text(made.Json, "id")}\"" : "");
+
+        Assert.Equal("""{"tier":"best","model":"mesh/cheap"}""", answer.Json.GetProperty("route").GetRawText());
+    }
+
+    /// <summary>The last of the refusals here is that no model is permitted.</summary>
+    [Fact]
+    public async Task Refusals_ThatALookFinds_ComeBeforeThatOfTheRoute()
+    {
+        var gate = new TaskCompletionSource();
+        _model.Reply("Hello.").Reply(gate.Task, "Hello.");
+        await using var server = await StartAsync();
+        const string Confidential = "\"privacy_class\":\"confidential\"";
+        var (agent, other) = (await server.NewAgentAsync("\"conversation_limit\":2"), await server.NewAgentAsync());
+        var ended = Text((await server.RunAsync(agent)).Json, "conversation_id");
+        var busy = await server.RunAsync(agent, "\"background\":true");
+        await server.Client.PatchAsync($"/v1/conversations/{ended}", """{"status":"ended"}""");
+        Task<TestAnswer> RunAsync(string of, string? conversation) =>
+            server.RunAsync(of, $"\"conversation_id\":\"{conversation}\",{Confidential}");
+
+        Assert.Equal((404, "not_found", "agent"), Seen(await server.RunAsync("nobody", Confidential)));
+        Assert.Equal((404, "not_found", "conversation_id"),
+            Seen(await RunAsync(agent, "conv_06F7557C5CM18FNXB2V5D4V72R")));
+        Assert.Equal((404, "not_found", "conversation_id"), Seen(await RunAsync(other, ended)));
+        Assert.Equal((409, "conversation_ended", "conversation_id"), Seen(await RunAsync(agent, ended)));
+        Assert.Equal((409, "conversation_busy", "conversation_id"),
+            Seen(await RunAsync(agent, Text(busy.Json, "conversation_id"))));
+        Assert.Equal((429, "conversation_limit_exceeded", null), Seen(await server.RunAsync(agent, Confidential)));
+        Assert.Equal((422, "no_permitted_route", null), Seen(await server.RunAsync(other, Confidential)));
+        gate.SetResult();
+    }
+
+    [Fact]
+    public async Task Refusals_OfAConversation_NameItAndTheRunInItsWay()
+    {
+        var gate = new TaskCompletionSource();
+        _model.Reply(gate.Task, "Hello.");
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var run = await server.RunAsync(agent, "\"background\":true");
+        var waiting = await server.RunAsync(agent, "\"background\":true,\"on_busy\":\"queue\","
+            + $"\"conversation_id\":\"{Text(run.Json, "conversation_id")}\"");
+        Assert.Equal("queued", Text(waiting.Json, "status"));
+        var task = "task_" + Text(run.Json, "conversation_id")![5..];
+        Task<TestAnswer> AskAsync() => server.Client.SendAsync("POST", "/api/run",
+            $$"""{"query":"Hi","stream":false,"task_id":"{{task}}"}""", ("X-Agent-Id", agent));
+
+        var busy = (await AskAsync()).Json.GetProperty("error");
+        Assert.Equal((Text(run.Json, "run_id"), task), (Text(busy, "run_id"), Text(busy, "task_id")));
+        gate.SetResult();
+        await Eventually.TrueAsync(() => server.Service<Capacity>().Runs.Taken == 0);
+        Assert.Equal(200, (await server.Client.PatchAsync(
+            $"/v1/conversations/{Text(run.Json, "conversation_id")}", """{"status":"ended"}""")).Status);
+        Assert.Equal(task, Text((await AskAsync()).Json.GetProperty("error"), "task_id"));
+    }
+
+    [Fact]
+    public async Task IdempotencyKey_OfARunThatWasErased_Is404()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var run = await SendAsync(server, agent);
+        await server.Client.DeleteAsync($"/v1/conversations/{Text(run.Json, "conversation_id")}");
+
+        Assert.Equal((404, "not_found", null), Seen(await SendAsync(server, agent)));
+    }
+
+    [Fact]
+    public async Task IdempotencyKey_OfARequestThatWasFaster_ReplaysItsRun()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        TestAnswer? faster = null;
+        _afterTheLook = () => faster = SendAsync(server, agent).GetAwaiter().GetResult();
+
+        var answer = await SendAsync(server, agent);
+
+        Assert.Equal((200, faster!.Text), (answer.Status, answer.Text));
+        Assert.Equal("true", answer.Header("Idempotent-Replayed"));
+        Assert.Equal(1, _model.Calls);
+        Assert.Equal(0, server.Service<Capacity>().Runs.Taken);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Agent_ChangedAfterTheLook_CountsOnlyWhereItWasRemembered(bool hasKey)
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync("\"instructions\":\"Old.\"");
+        await server.RunAsync(agent);
+        _afterTheLook = () => Assert.Equal(200, server.Client.PatchAsync(
+            $"/v1/agents/{agent}", """{"instructions":"New."}""").GetAwaiter().GetResult().Status);
+
+        var answer = hasKey ? await SendAsync(server, agent) : await server.RunAsync(agent);
+
+        Assert.Equal(200, answer.Status);
+        Assert.Null(_afterTheLook);
+        Assert.Equal(hasKey ? "Old." : "New.", _model.Prompts.Last()[0].Text); // A look fixes the version.
+        Assert.Equal(0, server.Service<Capacity>().Runs.Taken);
+        await server.AssertSoundAsync();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Agent_DeletedAfterTheLook_Is404(bool hasKey)
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        await server.RunAsync(agent);
+        _afterTheLook = () => Assert.Equal(
+            204, server.Client.DeleteAsync($"/v1/agents/{agent}").GetAwaiter().GetResult().Status);
+
+        var answer = hasKey ? await SendAsync(server, agent) : await server.RunAsync(agent);
+
+        Assert.Equal((404, "not_found", "agent"), Seen(answer));
+        Assert.Equal(0, server.Service<Capacity>().Runs.Taken);
+        Assert.Equal(1, _model.Calls);
+    }
+
+    /// <summary>The agent is remembered, so that nothing was read before the plan.</summary>
+    [Fact]
+    public async Task ConversationLimit_OfARememberedAgent_IsToldBeforeTheRoute()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync("\"conversation_limit\":1");
+        Assert.Equal(200, (await server.RunAsync(agent)).Status);
+
+        Assert.Equal((429, "conversation_limit_exceeded", null),
+            Seen(await server.RunAsync(agent, "\"privacy_class\":\"confidential\"")));
+        Assert.Equal((429, "conversation_limit_exceeded", null), Seen(await server.RunAsync(agent)));
+        await server.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Conversation_EndedAfterTheLook_IsRefused()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var id = Text((await server.RunAsync(agent)).Json, "conversation_id");
+        _afterTheLook = () => Assert.Equal(200, server.Client.PatchAsync(
+            $"/v1/conversations/{id}", """{"status":"ended"}""").GetAwaiter().GetResult().Status);
+
+        var answer = await server.RunAsync(agent, $"\"conversation_id\":\"{id}\"");
+
+        Assert.Equal((409, "conversation_ended", "conversation_id"), Seen(answer));
+        Assert.Equal(1, _model.Calls);
+    }
+
+    [Fact]
+    public async Task Conversation_ThatWentOnAfterTheLook_IsReadAgain()
+    {
+        _model.Reply("One.").Reply("Two.").Reply("Three.");
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync("\"instructions\":\"Serve.\"");
+        var first = await server.RunAsync(agent, "\"input\":\"1\"");
+        var conversation = $"\"conversation_id\":\"{Text(first.Json, "conversation_id")}\"";
+        _afterTheLook = () => Assert.Equal(
+            200, server.RunAsync(agent, conversation + ",\"input\":\"2\"").GetAwaiter().GetResult().Status);
+
+        var answer = await server.RunAsync(agent, conversation + ",\"input\":\"3\"");
+
+        Assert.Equal("Three.", Text(answer.Json, "output"));
+        Assert.Equal(["Serve.", "1", "One.", "2", "Two.", "3"],
+            _model.Prompts.Last().Select(static message => message.Text));
+        await server.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Conversation_ThatBecameFreeAfterTheLook_DoesNotLetTheRunWait()
+    {
+        var gate = new TaskCompletionSource();
+        _model.Reply(gate.Task, "One.").Reply("Two.");
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var first = await server.RunAsync(agent, "\"background\":true");
+        _afterTheLook = () =>
+        {
+            gate.SetResult();
+            Eventually.TrueAsync(() => server.Service<Capacity>().Runs.Taken == 0).GetAwaiter().GetResult();
+        };
+
+        var answer = await server.RunAsync(
+            agent, $"\"conversation_id\":\"{Text(first.Json, "conversation_id")}\",\"on_busy\":\"queue\"");
+
+        Assert.Equal("Two.", Text(answer.Json, "output"));
+        Assert.False(Admitted(server, Text(answer.Json, "run_id")!).GetProperty("queued").GetBoolean());
+        await server.AssertSoundAsync();
+    }
+
+    /// <summary>Somebody else always comes in between.</summary>
+    [Fact]
+    public async Task Conversation_ThatMovesWithEveryLook_IsGivenUpAfterTwentyTries()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var id = Text((await server.RunAsync(agent)).Json, "conversation_id");
+        var looks = 0;
+        void Move()
+        {
+            looks++;
+            Assert.Equal(200, server.RunAsync(agent, $"\"conversation_id\":\"{id}\"").GetAwaiter().GetResult().Status);
+            _afterTheLook = Move;
+        }
+
+        _afterTheLook = Move;
+        var answer = await server.RunAsync(agent, $"\"conversation_id\":\"{id}\"");
+
+        Assert.Equal((409, "conversation_busy", "conversation_id"), Seen(answer));
+        Assert.Equal((20, 21), (looks, _model.Calls));
+    }
+
+    private Task<TestServer> StartAsync() => TestServer.StartAsync(configure: builder =>
+    {
+        _model.AddTo(builder);
+        builder.Services.AddSingleton(new Failpoints(point =>
+        {
+            if (point == Failpoints.AdmitLooked)
+            {
+                Interlocked.Exchange(ref _afterTheLook, null)?.Invoke();
+            }
+        }));
+    });
+
+    private static Task<TestAnswer> SendAsync(TestServer server, string agent) => server.Client.SendAsync(
+        "POST", "/v1/agents/runs", RunTestExtensions.Body(agent), ("Idempotency-Key", "k1"));
+
+    private static (int Status, string? Code, string? Param) Seen(TestAnswer answer) =>
+        (answer.Status, answer.ErrorCode, answer.ErrorParam);
+
+    private static async Task<JsonElement> ConversationOfAsync(TestServer server, TestAnswer run) =>
+        (await server.Client.GetAsync($"/v1/conversations/{Text(run.Json, "conversation_id")}")).Json;
+
+    private static JsonElement Admitted(TestServer server, string runId) => JsonElement.Parse(
+        server.Database.Read(session => session.Single(
+            "SELECT CAST(payload AS TEXT) FROM run_events WHERE run_id = $1 AND seq = 1",
+            static row => row.GetString(0), runId))!);
+
+    private static string? Text(JsonElement json, string name) => json.GetProperty(name).GetString();
+}
