@@ -50,6 +50,7 @@ internal sealed class TestRunner(string assembly) : IDisposable
             RedirectStandardError = true,
         };
         info.Environment["TMPDIR"] = _temporary;
+        info.Environment["DOTNET_TieredPGO"] = "0"; // These processes live for seconds.
         info.Environment[MutantTree.ActiveVariable] = $"{mutant}";
         if (report is not null)
         {

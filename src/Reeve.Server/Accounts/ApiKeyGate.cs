@@ -56,11 +56,12 @@ internal sealed class ApiKeyGate(
     /// <summary>Routing found nothing, or only paths in other letter case or with other methods.</summary>
     private ApiException Unmatched(HttpContext context, string path)
     {
-        var methods = endpoints.Endpoints.OfType<RouteEndpoint>()
-            .Where(endpoint => RoutePath.Matches(endpoint.RoutePattern, path)
-                && endpoint.Metadata.GetMetadata<MethodRefusal>() is null)
-            .SelectMany(endpoint => endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? [])
-            .Distinct().Order(StringComparer.Ordinal).ToList();
+        // A path of its own (agents/runs) also fits the pattern of an id (agents/{id}), whose methods it refuses.
+        var here = endpoints.Endpoints.OfType<RouteEndpoint>()
+            .Where(endpoint => RoutePath.Matches(endpoint.RoutePattern, path))
+            .ToLookup(static endpoint => endpoint.Metadata.GetMetadata<MethodRefusal>() is not null, MethodsOf);
+        var methods = here[false].SelectMany(static one => one).Except(here[true].SelectMany(static one => one))
+            .Order(StringComparer.Ordinal).ToList();
         context.SetEndpoint(null);
         if (methods.Count == 0 || methods.Contains(context.Request.Method))
         {
@@ -71,6 +72,9 @@ internal sealed class ApiKeyGate(
         context.Response.Headers.Allow = allow;
         return new ApiException(ApiErrorCodes.MethodNotAllowed, $"This path answers {allow} only.");
     }
+
+    private static IReadOnlyList<string> MethodsOf(RouteEndpoint endpoint) =>
+        endpoint.Metadata.GetMetadata<IHttpMethodMetadata>()?.HttpMethods ?? [];
 
     private KnownKey Authenticate(HttpContext context, DateTimeOffset now)
     {

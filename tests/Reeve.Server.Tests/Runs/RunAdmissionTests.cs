@@ -50,13 +50,14 @@ public sealed class RunAdmissionTests
         server.Time.Advance(TimeSpan.FromSeconds(1));
 
         var plain = await ConversationOfAsync(server, await server.RunAsync(agent));
-        var full = await ConversationOfAsync(server, await server.RunAsync(
-            agent, "\"input\":\"When are you open?\",\"user\":{\"id\":\"u_42\"},\"metadata\":{\"plan\":\"pro\"}"));
+        var full = await ConversationOfAsync(server, await server.RunAsync(agent, """
+            "input":"When are you open?","user":{"id":"u_42","name":"Ada"},"metadata":{"plan":"pro"}
+            """));
 
         Assert.Equal("{}", plain.GetProperty("metadata").GetRawText());
         Assert.Equal(("When are you open?", "active", agent),
             (Text(full, "title"), Text(full, "status"), Text(full, "agent_id")));
-        Assert.Equal(("""{"id":"u_42"}""", """{"plan":"pro"}"""),
+        Assert.Equal(("""{"id":"u_42","name":"Ada"}""", """{"plan":"pro"}"""),
             (full.GetProperty("user").GetRawText(), full.GetProperty("metadata").GetRawText()));
         Assert.Equal("2026-11-20T09:15:04.530Z", Text(full, "created_at"));
         Assert.Equal(TestServer.StartTime.AddSeconds(1).ToUnixTimeMilliseconds(), server.Database.Read(
