@@ -1,5 +1,6 @@
 using Reeve.Server.Conversations;
 using Reeve.Server.Privacy;
+using Reeve.Server.Storage;
 using Reeve.Server.Tests.Agents;
 
 namespace Reeve.Server.Tests.Conversations;
@@ -104,6 +105,81 @@ public sealed class MessageReaderTests
             return 0;
         });
     }
+
+    /// <summary>Whatever else its account has, and whoever asks.</summary>
+    [Fact]
+    public async Task Conversation_BesideOthers_IsItsOwnAlone()
+    {
+        await using var server = await AgentServer.StartAsync();
+        var agent = await server.NewAgentAsync();
+        await ForkedAsync(server, agent, "older", "protected");
+        var id = await ForkedAsync(server, agent, "own", "standard");
+        var alone = Everything(server, server.Tenant, id);
+        Assert.Equal(
+            """
+            own 1|own 1!|own 2|own 2!|own 3|noon|one|own 3!|own 4|noon|one|own 4!
+            own 1 own 1!|own 2 own 2!|own 3 own 3!|own 4 own 4!
+            Standard 2 True
+            """, string.Join('\n', alone.TakeLast(3)));
+
+        await ForkedAsync(server, agent, "newer", "confidential");
+        await EraseAsync(server, new RunRow(server.Server.Service<IdGenerator>(), agent, id, 3));
+
+        Assert.Equal(alone.SkipLast(1), Everything(server, server.Tenant, id).SkipLast(1));
+        Assert.Equal("Standard 3 True", Everything(server, server.Tenant, id)[^1]); // No ordinal is given twice.
+        Assert.Equal(["", "", "Standard 0 True"], Everything(server, new TenantContext("acct_x"), id));
+    }
+
+    // Two turns that are copies and two of its own, each with two tool calls.
+    private static async Task<string> ForkedAsync(AgentServer server, string agent, string text, string privacyClass)
+    {
+        var ids = server.Server.Service<IdGenerator>();
+        var source = await server.NewConversationAsync(agent);
+        await server.RunAsync(Row(source, 1, 1));
+        await server.RunAsync(Row(source, 2, 2));
+        var answer = await server.Client.PostAsync($"/v1/conversations/{source}/fork", "{}");
+        var fork = answer.Json.GetProperty("id").GetString()!;
+        await server.RunAsync(Row(fork, 1, 3));
+        await server.RunAsync(Row(fork, 2, 4));
+        return fork;
+
+        RunRow Row(string conversation, int ordinal, int number) => new(ids, agent, conversation, ordinal)
+        {
+            Input = $"{text} {number}",
+            Output = $"{text} {number}!",
+            Outcome = TwoCalls,
+            PrivacyClass = privacyClass,
+        };
+    }
+
+    private static async Task EraseAsync(AgentServer server, RunRow run)
+    {
+        await server.RunAsync(run);
+        await server.Database.WriteAsync(session => session.Execute(
+            "UPDATE runs SET erased_at = 1 WHERE id = $1", run.Id));
+    }
+
+    /// <summary>What follows and precedes each message, all of them, the turns for the model, and the sums.</summary>
+    private static List<string> Everything(AgentServer server, TenantContext tenant, string id) =>
+        server.Database.Read(session =>
+        {
+            var lines = new List<string>();
+            List<Message> Page(MessagePosition? from, bool newestFirst) => [.. MessageReader.List(session, tenant, id,
+                new MessageQuery { Limit = 100, From = from, NewestFirst = newestFirst, WithTools = true }).Data];
+            string Text(MessagePosition? from, bool newestFirst) =>
+                string.Join('|', Page(from, newestFirst).Select(static message => message.Content));
+            foreach (var message in Page(null, false))
+            {
+                Assert.True(MessageReader.TryLocate(session, tenant, id, message.Id, out var position));
+                lines.Add($"{Text(position, true)} < {message.Content} < {Text(position, false)}");
+            }
+
+            var history = MessageReader.History(session, tenant, id, 1_000);
+            lines.Add(Text(null, false));
+            lines.Add(string.Join('|', history.Turns.Select(static turn => $"{turn.User} {turn.Assistant}")));
+            lines.Add($"{history.Strictest} {history.LastOrdinal} {history.IsWhole}");
+            return lines;
+        });
 
     private static ConversationHistory History(AgentServer server, string id, long charactersMax = 1_000) =>
         server.Database.Read(session => MessageReader.History(session, server.Tenant, id, charactersMax));

@@ -1,6 +1,8 @@
 using System.Net.Sockets;
 using System.Text;
 using CsCheck;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Reeve.Server.Runs;
 using static Reeve.Server.Tests.Runs.ScriptedChatClient;
 
@@ -211,6 +213,51 @@ public sealed class RunStreamTests
         }
 
         return total;
+    }
+
+    /// <summary>Longer than what is read at once, and than what may wait in the server until it is sent.</summary>
+    [Fact]
+    public async Task Replay_OfALongRun_IsReadAndSentInPieces()
+    {
+        const int Pieces = 600;
+        var flushes = 0;
+        var model = new ScriptedChatClient().Reply(
+            [.. Enumerable.Range(0, Pieces).Select(static i => $"{i:000}" + new string('x', 997)), Usage(1, 1)]);
+        await using var server = await TestServer.StartAsync(configure: builder =>
+        {
+            model.AddTo(builder);
+            builder.Services.AddSingleton(new Failpoints(name =>
+                Interlocked.Add(ref flushes, name == Failpoints.StreamBeforeFlush ? 1 : 0)));
+        });
+        var answer = await server.RunAsync(await server.NewAgentAsync(), "\"background\":true");
+        var path = $"/v1/runs/{answer.Json.GetProperty("run_id").GetString()}/events";
+        await Eventually.TrueAsync(() => server.Service<Capacity>().Runs.Taken == 0);
+
+        var whole = await server.Client.GetAsync(path);
+
+        Assert.Equal(Pieces + 2, whole.Text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Length);
+        Assert.InRange(flushes, 18, 22); // 600 KB in pieces of 32 KiB, and what is left of each page.
+        var rest = await server.Client.GetAsync(path + "?starting_after=561");
+        Assert.Equal(whole.Text[whole.Text.IndexOf("id: 562\n", StringComparison.Ordinal)..], rest.Text);
+        Assert.Equal(204, (await server.Client.GetAsync(path + "?starting_after=602")).Status);
+        Assert.Equal(200, (await server.Client.GetAsync(path + "?starting_after=601")).Status);
+    }
+
+    [Fact]
+    public async Task Stream_OfAServerThatStops_EndsAndNoOtherBegins()
+    {
+        var model = new ScriptedChatClient().Reply("Half ", new TaskCompletionSource().Task);
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        using var stream = await server.OpenAsync(
+            "POST", "/v1/agents/runs?stream=true", RunTestExtensions.Body(await server.NewAgentAsync()));
+        var run = RunIdIn(await stream.ReadToAsync("Half "));
+
+        server.Service<IHostApplicationLifetime>().StopApplication();
+
+        Assert.Equal("", await stream.ReadToEndAsync(RunTestExtensions.Cancellation));
+        var refused = await server.Client.GetAsync($"/v1/runs/{run}/events");
+        Assert.Equal((503, "unavailable", "5"), (refused.Status, refused.ErrorCode, refused.Header("Retry-After")));
+        Assert.Equal(200, (await server.Client.GetAsync($"/v1/runs/{run}")).Status); // What can be answered is.
     }
 
     [Fact]
