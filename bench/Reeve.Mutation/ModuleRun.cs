@@ -69,7 +69,7 @@ internal sealed class ModuleRun(string root, Module module, bool again)
             var outcome = await runner.RunAsync([name], mutant.Number, limit);
             if (outcome == TestRunner.Outcome.TimedOut)
             {
-                outcome = await runner.RunAsync([name], mutant.Number, limit * 2); // The machine may have been busy.
+                outcome = await runner.RunAsync([name], mutant.Number, limit); // The machine may have been busy.
             }
 
             switch (outcome)

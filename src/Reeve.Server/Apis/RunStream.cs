@@ -198,15 +198,9 @@ internal sealed class RunStream(
     /// <summary>False: nothing happened for the time of a heartbeat.</summary>
     private async Task<bool> WaitAsync(RunFeed feed, CancellationToken closing)
     {
-        var wait = feed.WaitAsync();
-        if (wait.IsCompleted)
-        {
-            return true;
-        }
-
         try
         {
-            await wait.WaitAsync(SseWriter.Heartbeat, time, closing);
+            await feed.WaitAsync().WaitAsync(SseWriter.Heartbeat, time, closing);
             return true;
         }
         catch (TimeoutException)

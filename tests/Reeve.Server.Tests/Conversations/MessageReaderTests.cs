@@ -43,6 +43,13 @@ public sealed class MessageReaderTests
         var forked = History(server, fork);
         Assert.Equal([new("a", "b"), new("e", "f"), new("g", null), new("i", "j")], forked.Turns);
         Assert.Equal((PrivacyClass.Protected, 1L), (forked.Strictest, forked.LastOrdinal));
+
+        var again = await server.Client.PostAsync($"/v1/conversations/{fork}/fork", "{}");
+        var twice = again.Json.GetProperty("id").GetString()!;
+        var ofCopies = History(server, twice);
+        Assert.Equal(forked.Turns, ofCopies.Turns);
+        Assert.Equal((PrivacyClass.Protected, 0L), (ofCopies.Strictest, ofCopies.LastOrdinal));
+        Assert.Equal(await TimesAsync(server, fork), await TimesAsync(server, twice));
     }
 
     [Fact]
@@ -61,6 +68,10 @@ public sealed class MessageReaderTests
         Assert.False(history.IsWhole);
         Assert.Equal(("051", "100", 50), (history.Turns[0].User, history.Turns[^1].User, history.Turns.Count));
         Assert.Equal(100, History(server, id, charactersMax: 400).Turns.Count);
+
+        await server.RunAsync(new RunRow(ids, agent, id, 101) { Input = "101", Output = "", Status = "cancelled" });
+        Assert.Equal([new("101", null)], History(server, id, charactersMax: 3).Turns);
+        Assert.Empty(History(server, id, charactersMax: 2).Turns);
     }
 
     [Fact]
@@ -80,7 +91,7 @@ public sealed class MessageReaderTests
         var agent = await server.NewAgentAsync();
         var id = await server.NewConversationAsync(agent);
         var ids = server.Server.Service<IdGenerator>();
-        await server.RunAsync(new RunRow(ids, agent, id, 1) { Outcome = TwoCalls });
+        await server.RunAsync(new RunRow(ids, agent, id, 1) { Outcome = TwoCalls, Charged = 5_082 });
         await server.RunAsync(new RunRow(ids, agent, id, 2) { Outcome = TwoCalls, Status = "failed", Output = "" });
         server.Database.Read(session =>
         {
@@ -90,6 +101,7 @@ public sealed class MessageReaderTests
             var all = Page(100, null);
             Assert.Equal(
                 ["What?", "noon", "one", "That.", "What?", "noon", "one"], all.Select(message => message.Content));
+            Assert.Equal(5_082, all[3].ChargedMicroUsd);
             for (var i = 0; i < all.Count; i++)
             {
                 Assert.True(MessageReader.TryLocate(session, server.Tenant, id, all[i].Id, out var position));
@@ -180,6 +192,10 @@ public sealed class MessageReaderTests
             lines.Add($"{history.Strictest} {history.LastOrdinal} {history.IsWhole}");
             return lines;
         });
+
+    private static async Task<List<string?>> TimesAsync(AgentServer server, string id) =>
+        [.. (await server.Client.GetAsync($"/v1/conversations/{id}/messages")).Json.GetProperty("data")
+            .EnumerateArray().Select(static one => one.GetProperty("created_at").GetString())];
 
     private static ConversationHistory History(AgentServer server, string id, long charactersMax = 1_000) =>
         server.Database.Read(session => MessageReader.History(session, server.Tenant, id, charactersMax));

@@ -1,3 +1,4 @@
+using Reeve.Server.Http;
 using Reeve.Server.Runs;
 using static Reeve.Server.Tests.Runs.ScriptedChatClient;
 
@@ -75,6 +76,18 @@ public sealed class CapacityTests
     }
 
     private static string RunIdIn(string text) => text[text.IndexOf("run_0", StringComparison.Ordinal)..][..30];
+
+    [Fact]
+    public void Refusals_InARow_AreSpreadOverFiveSeconds()
+    {
+        var places = new Places(0, "of none");
+
+        var seconds = Enumerable.Range(0, 10).Select(_ =>
+            Assert.Throws<ApiException>(places.Enter).RetryAfterSeconds!.Value).ToList();
+
+        Assert.Equal(Enumerable.Range(1, 5), seconds.Distinct().Order());
+        Assert.Equal((0, 10), (places.Taken, places.Refusals));
+    }
 
     private static Task<TestServer> StartAsync(ScriptedChatClient model, Func<LimitOptions, LimitOptions> limits) =>
         TestServer.StartAsync(

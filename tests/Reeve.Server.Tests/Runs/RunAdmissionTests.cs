@@ -1,6 +1,9 @@
+using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Reeve.Server.Runs;
 using static Reeve.Server.Tests.Runs.ScriptedChatClient;
 
@@ -38,8 +41,9 @@ public sealed class RunAdmissionTests
         Assert.Equal((25_000, """{"type":"string"}""", true, true), (options.GetProperty("credits_max").GetInt64(),
             options.GetProperty("output_schema").GetRawText(), options.GetProperty("whole").GetBoolean(),
             options.GetProperty("cancel_on_disconnect").GetBoolean()));
-        Assert.Equal(("u_42", answer.Header("x-request-id")), server.Database.Read(static session => session.Single(
-            "SELECT user_id, request_id FROM runs", static row => (row.GetString(0), row.GetString(1)))));
+        Assert.Equal(("u_42", answer.Header("x-request-id"), 1), server.Database.Read(static session => session.Single(
+            "SELECT user_id, request_id, ordinal FROM runs",
+            static row => (row.GetString(0), row.GetString(1), row.GetInt32(2)))));
     }
 
     [Fact]
@@ -98,6 +102,20 @@ public sealed class RunAdmissionTests
         Assert.Equal(microUsd, max.ValueKind == JsonValueKind.Null ? null : max.GetInt32());
     }
 
+    [Fact]
+    public async Task CreditsMax_OfTheAgent_IsRoundedDownToMoney()
+    {
+        await using var server = await TestServer.StartAsync(
+            static options => options with { Credits = options.Credits with { MicroUsdPerCredit = 1_500 } },
+            builder => _model.AddTo(builder));
+        var agent = await server.NewAgentAsync("\"limits\":{\"max_credits_per_run\":2.001}");
+
+        var answer = await server.RunAsync(agent);
+
+        Assert.Equal(3_001, Admitted(server, Text(answer.Json, "run_id")!)
+            .GetProperty("options").GetProperty("credits_max").GetInt64()); // of 3,001.5 micro-USD
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -139,8 +157,9 @@ public sealed class RunAdmissionTests
             Seen(await RunAsync(agent, "conv_06F7557C5CM18FNXB2V5D4V72R")));
         Assert.Equal((404, "not_found", "conversation_id"), Seen(await RunAsync(other, ended)));
         Assert.Equal((409, "conversation_ended", "conversation_id"), Seen(await RunAsync(agent, ended)));
-        Assert.Equal((409, "conversation_busy", "conversation_id"),
-            Seen(await RunAsync(agent, Text(busy.Json, "conversation_id"))));
+        var refused = await RunAsync(agent, Text(busy.Json, "conversation_id"));
+        Assert.Equal((409, "conversation_busy", "conversation_id"), Seen(refused));
+        Assert.Equal("Another run of this conversation is active.", Text(refused.Json.GetProperty("error"), "message"));
         Assert.Equal((429, "conversation_limit_exceeded", null), Seen(await server.RunAsync(agent, Confidential)));
         Assert.Equal((422, "no_permitted_route", null), Seen(await server.RunAsync(other, Confidential)));
         gate.SetResult();
@@ -168,6 +187,92 @@ public sealed class RunAdmissionTests
         Assert.Equal(200, (await server.Client.PatchAsync(
             $"/v1/conversations/{Text(run.Json, "conversation_id")}", """{"status":"ended"}""")).Status);
         Assert.Equal(task, Text((await AskAsync()).Json.GetProperty("error"), "task_id"));
+    }
+
+    [Fact]
+    public async Task FirstHold_CoversTheInput()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync("\"max_output_tokens\":1");
+        var input = string.Concat(Enumerable.Repeat("word ", 1_000));
+
+        await server.RunAsync(agent, $"\"input\":\"{input}\"");
+
+        var hold = -(await server.LedgerAsync("type=hold"))[0].GetProperty("amount_usd").GetDecimal();
+        Assert.InRange(hold, 0.003m, 0.0033m); // 1,000 tokens at 3 USD per million, and what stands around them.
+    }
+
+    [Fact]
+    public async Task Interrupt_OfTheOnlyRun_CancelsIt()
+    {
+        _model.Reply(new TaskCompletionSource().Task).Reply("Now.");
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var first = await server.RunAsync(agent, "\"background\":true");
+
+        var second = await server.RunAsync(
+            agent, $"\"conversation_id\":\"{Text(first.Json, "conversation_id")}\",\"on_busy\":\"interrupt\"");
+
+        Assert.Equal("Now.", Text(second.Json, "output"));
+        Assert.Equal("cancelled",
+            Text((await server.Client.GetAsync($"/v1/runs/{Text(first.Json, "run_id")}")).Json, "status"));
+    }
+
+    [Fact]
+    public async Task Server_ThatStops_TakesNoRun()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(server.Url.Host, server.Url.Port, RunTestExtensions.Cancellation);
+        await using var stream = new NetworkStream(socket);
+        using var reader = new StreamReader(stream);
+        var body = RunTestExtensions.Body(agent);
+        await stream.WriteAsync(Encoding.ASCII.GetBytes("POST /v1/agents/runs HTTP/1.1\r\nHost: x\r\n"
+            + $"Authorization: Bearer {TestServer.AdminKey}\r\nContent-Length: {body.Length}\r\n"
+            + "Expect: 100-continue\r\nConnection: close\r\n\r\n"), RunTestExtensions.Cancellation);
+        Assert.Equal("HTTP/1.1 100 Continue", await reader.ReadLineAsync(RunTestExtensions.Cancellation));
+
+        server.Service<IHostApplicationLifetime>().StopApplication(); // It is past the door, and its body is read.
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(body), RunTestExtensions.Cancellation);
+
+        Assert.Contains("HTTP/1.1 503 ", await reader.ReadToEndAsync(RunTestExtensions.Cancellation),
+            StringComparison.Ordinal);
+        var refused = await server.RunAsync("nobody");
+        Assert.Equal((503, "unavailable", "5"), (refused.Status, refused.ErrorCode, refused.Header("Retry-After")));
+        Assert.Equal(0, _model.Calls);
+    }
+
+    [Fact]
+    public async Task Refusals_InTheOtherDialect_SayWhatIsMissing()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        Task<TestAnswer> AskAsync(string of, string members) => server.Client.SendAsync("POST", "/api/run",
+            $$"""{"query":"Hi","stream":false{{members}}}""",
+            ("X-Agent-Id", of), ("Idempotency-Key", $"k{members.Length}"));
+
+        Assert.Equal("agent_not_found", (await AskAsync("nobody", "")).ErrorCode);
+        Assert.Equal("task_not_found",
+            (await AskAsync(agent, ",\"task_id\":\"task_06F7557C5CM18FNXB2V5D4V72R\"")).ErrorCode);
+        var task = Text((await AskAsync(agent, "")).Json, "task_id");
+        await server.Client.DeleteAsync($"/v1/conversations/{task}");
+        Assert.Equal("run_not_found", (await AskAsync(agent, "")).ErrorCode);
+    }
+
+    [Fact]
+    public async Task IdempotencyKey_OfARunThatFilledItsAgent_IsStillReplayed()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync("\"conversation_limit\":1");
+        var first = await SendAsync(server, agent);
+
+        var replay = await SendAsync(server, agent);
+
+        Assert.Equal((200, first.Text), (replay.Status, replay.Text));
+        Assert.Equal((422, "idempotency_mismatch", "Idempotency-Key"), Seen(await server.Client.SendAsync(
+            "POST", "/v1/agents/runs", RunTestExtensions.Body(agent, "\"input\":\"?\""), ("Idempotency-Key", "k1"))));
+        Assert.Equal(1, _model.Calls);
     }
 
     [Fact]
