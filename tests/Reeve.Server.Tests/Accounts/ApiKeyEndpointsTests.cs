@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Reeve.Server.Accounts;
+using Reeve.Server.Tests.Runs;
 
 namespace Reeve.Server.Tests.Accounts;
 
@@ -120,6 +121,84 @@ public sealed class ApiKeyEndpointsTests
         Assert.Equal((404, "agent_id"), (answer.Status, answer.ErrorParam));
     }
 
+    [Fact]
+    public async Task Create_WidgetKey_IsForAnAgentOfItsAccountAndShowsItsOrigins()
+    {
+        await using var server = await TestServer.StartAsync();
+        var account = await server.Client.PostAsync("/v1/accounts", """{"name":"Other"}""");
+        using var other = server.ClientFor(account.Json.GetProperty("key").GetString());
+        var agent = await server.NewAgentAsync("\"model\":\"auto\"");
+        var foreign = (await other.PostAsync("/v1/agents", """{"name":"Theirs","model":"auto"}"""))
+            .Json.GetProperty("id").GetString();
+        Task<TestAnswer> MakeAsync(string? of) => server.Client.PostAsync(Path, $$"""
+            {"name":"k","scopes":["chat"],"kind":"afk_widget","agent_id":"{{of}}",
+             "allowed_origins":["https://example.com","http://localhost:5173"]}
+            """);
+
+        Assert.Equal(404, (await MakeAsync(foreign)).Status);
+        Assert.Equal(404, (await MakeAsync("agt_06F7557C5CM18FNXB2V5D4V72R")).Status);
+        var made = await MakeAsync(agent);
+        Assert.Equal((201, "afk_widget"), (made.Status, made.Json.GetProperty("kind").GetString()));
+        var listed = (await server.Client.GetAsync(Path)).Json.GetProperty("data")[0];
+        foreach (var key in new[] { made.Json, listed })
+        {
+            Assert.Equal(agent, key.GetProperty("agent_id").GetString());
+            Assert.Equal("""["https://example.com","http://localhost:5173"]""",
+                key.GetProperty("allowed_origins").GetRawText());
+        }
+    }
+
+    [Fact]
+    public async Task Revoke_TheLastAdminKeyBesideOthersThatAreNone_Is409()
+    {
+        await using var server = await TestServer.StartAsync();
+        var agent = await server.NewAgentAsync("\"model\":\"auto\"");
+        await server.NewKeyAsync("\"scopes\":[\"chat\",\"keys\"]");
+        await server.NewKeyAsync("\"scopes\":[\"admin\"],\"expires_at\":\"2026-11-20T09:15:04.530Z\"");
+        await server.NewKeyAsync("\"scopes\":[\"admin\"],\"kind\":\"afk_widget\","
+            + $"\"agent_id\":\"{agent}\",\"allowed_origins\":[\"https://example.com\"]");
+        await server.NewKeyAsync("\"scopes\":[\"admin\"]");
+        Assert.Equal(204, (await server.Client.DeleteAsync($"{Path}/{await IdOfAsync(server, 0)}")).Status);
+        await server.Client.PostAsync("/v1/accounts", """{"name":"Other"}"""); // with an admin key of its own
+        var first = await IdOfAsync(server, 4);
+        server.Time.Advance(TimeSpan.FromSeconds(1)); // The second one expires at this moment.
+
+        Assert.Equal((409, "conflict"), Seen(await server.Client.DeleteAsync($"{Path}/{first}")));
+
+        await server.NewKeyAsync("\"scopes\":[\"chat\",\"admin\"],\"expires_at\":\"2026-11-20T09:15:04.531Z\"");
+        Assert.Equal(204, (await server.Client.DeleteAsync($"{Path}/{first}")).Status);
+    }
+
+    [Fact]
+    public async Task Create_ByATestKey_MakesTestKeysOnly()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var maker = server.ClientFor(await server.NewKeyAsync("\"scopes\":[\"keys\"],\"kind\":\"mesh_test\""));
+
+        var live = await maker.PostAsync(Path, """{"name":"k","scopes":["keys"]}""");
+        var test = await maker.PostAsync(Path, """{"name":"k","scopes":["keys"],"kind":"mesh_test"}""");
+
+        Assert.Equal((403, "kind"), (live.Status, live.ErrorParam));
+        Assert.Equal(201, test.Status);
+    }
+
+    [Fact]
+    public async Task Limits_OfAKeyThatIsLimitedItself_CannotBeLoosened()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var maker = server.ClientFor(await server.NewKeyAsync(
+            "\"scopes\":[\"keys\"],\"limits\":{\"monthlyRequestLimit\":10}"));
+        var own = $"{Path}/{await IdOfAsync(server, 0)}/limits";
+
+        var looser = await maker.PatchAsync(own, """{"monthlyRequestLimit":11}""");
+        var made = await maker.PostAsync(Path, """{"name":"k","scopes":["keys"]}""");
+
+        Assert.Equal((403, "limits"), (looser.Status, looser.ErrorParam));
+        Assert.Equal((403, "limits"), (made.Status, made.ErrorParam));
+        Assert.Equal(200, (await maker.PatchAsync(own, """{"monthlyRequestLimit":9}""")).Status);
+        Assert.Equal(200, (await server.Client.PatchAsync(own, """{"monthlyRequestLimit":null}""")).Status);
+    }
+
     [Theory]
     [InlineData("""{"name":"k","scopes":["keys","chat"]}""", "scopes")]
     [InlineData("""{"name":"k","scopes":["admin"]}""", "scopes")]
@@ -190,7 +269,7 @@ public sealed class ApiKeyEndpointsTests
         }
 
         Assert.Single(texts);
-        Assert.Equal(200, (await other.GetAsync(Path)).Status);
+        Assert.Equal(1, (await other.GetAsync(Path)).Json.GetProperty("data").GetArrayLength());
     }
 
     [Fact]

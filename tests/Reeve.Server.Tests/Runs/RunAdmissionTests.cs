@@ -199,7 +199,7 @@ public sealed class RunAdmissionTests
         await server.RunAsync(agent, $"\"input\":\"{input}\"");
 
         var hold = -(await server.LedgerAsync("type=hold"))[0].GetProperty("amount_usd").GetDecimal();
-        Assert.InRange(hold, 0.003m, 0.0033m); // 1,000 tokens at 3 USD per million, and what stands around them.
+        Assert.InRange(hold, 0.003m, 0.006m); // 1,000 tokens at 3 USD per million, counted with a reserve.
     }
 
     [Fact]
