@@ -119,6 +119,8 @@ public sealed class ApiKeyEndpointsTests
             """);
 
         Assert.Equal((404, "agent_id"), (answer.Status, answer.ErrorParam));
+        Assert.Equal("No such agent exists in this account.",
+            answer.Json.GetProperty("error").GetProperty("message").GetString());
     }
 
     [Fact]
