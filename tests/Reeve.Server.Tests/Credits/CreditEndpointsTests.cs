@@ -221,6 +221,7 @@ public sealed class CreditEndpointsTests
             await server.NewKeyAsync("\"kind\":\"mesh_test\",\"scopes\":[\"admin\"]"));
         const string Money = """{"amount_usd":1}""";
 
+        Assert.Equal(0, made.GetProperty("balanceUsd").GetDecimal()); // Only the first account begins with money.
         Assert.Equal(1, await RequestsAsync(reader, $"?accountId={me}"));
         Assert.Equal(1, await RequestsAsync(reader, $"?accountId={me!.ToUpperInvariant()}"));
         Assert.Equal(0, await RequestsAsync(server.Client, $"?accountId={other}"));

@@ -81,8 +81,12 @@ internal static class RunTestExtensions
         return await task;
     }
 
-    internal static async Task<JsonElement> LedgerAsync(this TestServer server, string query = "limit=100") =>
-        (await server.Client.GetAsync("/v1/ledger?" + query)).Json.GetProperty("data");
+    internal static async Task<JsonElement> LedgerAsync(this TestServer server, string query = "limit=100")
+    {
+        var answer = await server.Client.GetAsync("/v1/ledger?" + query);
+        Assert.Equal(200, answer.Status);
+        return answer.Json.GetProperty("data");
+    }
 
     internal static async Task<JsonElement> AccountAsync(this TestServer server) =>
         (await server.Client.GetAsync("/v1/accounts/me")).Json;
