@@ -229,7 +229,8 @@ public sealed class CreditEndpointsTests
         var unseen = await reader.GetAsync($"/v1/usage?accountId={other}");
         Assert.Equal((404, "accountId"), (unseen.Status, unseen.ErrorParam));
         Assert.Equal(404, (await customer.GetAsync($"/v1/usage?accountId={me}")).Status);
-        Assert.Equal(404, (await server.Client.GetAsync("/v1/usage?accountId=nobody")).Status);
+        var unknown = await server.Client.GetAsync("/v1/usage?accountId=nobody");
+        Assert.Equal((404, MessageOf(unseen)), (unknown.Status, MessageOf(unknown)));
         Assert.Equal(201, (await server.Client.PostAsync($"/v1/accounts/{other}/credits", Money)).Status);
         Assert.Equal(403, (await customer.PostAsync($"/v1/accounts/{other}/credits", Money)).Status);
         Assert.Equal(404, (await customer.PostAsync($"/v1/accounts/{me}/credits", Money)).Status);
@@ -239,6 +240,9 @@ public sealed class CreditEndpointsTests
         Assert.Equal(403, (await runner.GetAsync("/v1/usage")).Status);
         Assert.Equal(403, (await runner.GetAsync("/v1/ledger")).Status);
     }
+
+    private static string? MessageOf(TestAnswer answer) =>
+        answer.Json.GetProperty("error").GetProperty("message").GetString();
 
     private static string Noted(int length) => $$"""{"amount_usd":1,"note":"{{new string('n', length)}}"}""";
 
