@@ -84,6 +84,19 @@ public sealed class CreditLedgerTests
     }
 
     [Fact]
+    public async Task Call_OfTheSmallestAmount_IsHeldAndSettled()
+    {
+        await using var books = await Books.OpenAsync(1);
+
+        await books.HoldAsync(1, 1);
+        Assert.Equal((0, 1), books.Balance());
+        Assert.Equal(1, await books.CloseAsync(1, 1, 1));
+
+        Assert.Equal((0, 0), books.Balance());
+        Assert.Equal(["topup", "hold", "release", "settle"], books.Entries().Select(static one => one.Split(' ')[0]));
+    }
+
+    [Fact]
     public async Task Close_OfAnotherAmountThanTheHold_ChangesNothing()
     {
         await using var books = await Books.OpenAsync(1_000);
