@@ -119,6 +119,9 @@ public sealed class CreditLedgerTests
 
         Assert.Equal(
             ["2026-11 tokens 0 charged 0 held 50", "2026-12 tokens 9 charged 120 held 0"], books.Months());
+        await books.CloseAsync(2, 50, 50);
+        Assert.Equal(
+            ["2026-11 tokens 0 charged 0 held 0", "2026-12 tokens 18 charged 170 held 0"], books.Months());
     }
 
     [Theory]
