@@ -225,7 +225,9 @@ public sealed class CreditEndpointsTests
         Assert.Equal(1, await RequestsAsync(reader, $"?accountId={me}"));
         Assert.Equal(1, await RequestsAsync(reader, $"?accountId={me!.ToUpperInvariant()}"));
         Assert.Equal(0, await RequestsAsync(server.Client, $"?accountId={other}"));
-        Assert.Equal(0, await RequestsAsync(customer, ""));
+        Assert.Equal("""{"requests":0,"runs":0,"input_tokens":0,"output_tokens":0,"upstream_usd":0,"""
+            + "\"margin_usd\":0,\"total_usd\":0,\"credits\":0}",
+            (await customer.GetAsync("/v1/usage")).Json.GetProperty("totals").GetRawText());
         var unseen = await reader.GetAsync($"/v1/usage?accountId={other}");
         Assert.Equal((404, "accountId"), (unseen.Status, unseen.ErrorParam));
         Assert.Equal(404, (await customer.GetAsync($"/v1/usage?accountId={me}")).Status);
@@ -239,6 +241,22 @@ public sealed class CreditEndpointsTests
         using var runner = server.ClientFor(await server.NewKeyAsync("\"scopes\":[\"chat\"]"));
         Assert.Equal(403, (await runner.GetAsync("/v1/usage")).Status);
         Assert.Equal(403, (await runner.GetAsync("/v1/ledger")).Status);
+    }
+
+    [Fact]
+    public async Task Usage_OfARunWithTwoCalls_CountsTwoRequestsAndOneRun()
+    {
+        var model = new ScriptedChatClient().Reply(Call("time-now", "{}"), Usage(10, 5)).Reply("Late.", Usage(20, 6));
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        await server.RunAsync(await server.NewAgentAsync("\"tools\":[{\"name\":\"time\",\"type\":\"builtin\"}]"));
+
+        var usage = (await server.Client.GetAsync("/v1/usage")).Json;
+
+        foreach (var sum in new[] { usage.GetProperty("totals"), usage.GetProperty("data")[0] })
+        {
+            Assert.Equal((2, 1, 30, 11), (sum.GetProperty("requests").GetInt32(), sum.GetProperty("runs").GetInt32(),
+                sum.GetProperty("input_tokens").GetInt32(), sum.GetProperty("output_tokens").GetInt32()));
+        }
     }
 
     private static string? MessageOf(TestAnswer answer) =>
