@@ -128,6 +128,8 @@ public sealed class CreditEndpointsTests
         Assert.Equal(["settle", "release", "hold"], await TypesAsync(server, $"run_id={run.ToUpperInvariant()}"));
         Assert.Empty(await TypesAsync(server, "run_id=none"));
         Assert.Equal(["hold", "hold"], await TypesAsync(server, "type=hold"));
+        Assert.Equal(["release", "release"], await TypesAsync(server, "type=release"));
+        Assert.Empty(await TypesAsync(server, "type=adjustment"));
         Assert.Equal(["topup"], await TypesAsync(server, "mode=test"));
         Assert.Equal(["topup"], await TypesAsync(server, "mode=live&type=topup"));
         var settle = (await server.LedgerAsync("type=settle"))[1];

@@ -90,6 +90,7 @@ public sealed class CreditLedgerTests
 
         await books.HoldAsync(1, 1);
         Assert.Equal((0, 1), books.Balance());
+        await Assert.ThrowsAsync<InvalidOperationException>(() => books.CloseAsync(2, 1, 1));
         Assert.Equal(1, await books.CloseAsync(1, 1, 1));
 
         Assert.Equal((0, 0), books.Balance());
