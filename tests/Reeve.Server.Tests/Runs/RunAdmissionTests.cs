@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Reeve.Server.Runs;
@@ -12,7 +11,7 @@ namespace Reeve.Server.Tests.Runs;
 /// <summary>
 /// What is refused and in which order, what an admitted run is, and what moves between the look and the commit.
 /// </summary>
-public sealed class RunAdmissionTests
+public sealed class RunAdmissionTests : IDisposable
 {
     private readonly ScriptedChatClient _model = new();
     private Action? _afterTheLook;
@@ -431,6 +430,8 @@ public sealed class RunAdmissionTests
         Assert.Equal((409, "conversation_busy", "conversation_id"), Seen(answer));
         Assert.Equal((20, 21), (looks, _model.Calls));
     }
+
+    public void Dispose() => _model.Dispose();
 
     private Task<TestServer> StartAsync() => TestServer.StartAsync(configure: builder =>
     {
