@@ -315,8 +315,8 @@ public sealed class RateLimitTests
 
     /// <summary>Writes down what a key used in a month.</summary>
     private static Task<int> UseAsync(
-        TestServer server, string keyId, string month, long requests = 0, long tokens = 0) => server.Database.WriteAsync(
-        session => session.Execute(
+        TestServer server, string keyId, string month, long requests = 0, long tokens = 0) =>
+        server.Database.WriteAsync(session => session.Execute(
             "INSERT INTO key_months (key_id, month, account_id, requests, tokens) SELECT id, $2, account_id, $3, $4 "
             + "FROM api_keys WHERE id = $1 ON CONFLICT (key_id, month) DO UPDATE SET tokens = excluded.tokens",
             keyId, month, requests, tokens));
