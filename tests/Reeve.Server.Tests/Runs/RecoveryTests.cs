@@ -59,6 +59,52 @@ public sealed class RecoveryTests : IDisposable
         await second.AssertSoundAsync();
     }
 
+    /// <summary>Longer than what is read of a log at once, and a single character.</summary>
+    [Theory]
+    [InlineData(600)]
+    [InlineData(1)]
+    public async Task Crash_AfterManyPiecesOrOne_TakesAllOfThemBack(int pieces)
+    {
+        var asked = new TaskCompletionSource();
+        var model = new ScriptedChatClient().Reply([.. Enumerable.Repeat<object>("x", pieces), Gate(asked)]);
+        await using var first = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        var run = RunId(await first.RunAsync(await first.NewAgentAsync(), "\"background\":true"));
+        await asked.Task;
+        await Eventually.TrueAsync(() => first.Database.Read(session => session.Count(
+            "SELECT count(*) FROM run_events WHERE type = 'message.delta'")) == pieces);
+        TakeImage(first);
+
+        await using var second = await StartOnImageAsync(new ScriptedChatClient().Reply("Whole.", Usage(10, 10)));
+        using var whole = await second.OpenAsync("GET", $"/v1/runs/{run}/events", null);
+        var text = await whole.ReadToEndAsync(RunTestExtensions.Cancellation);
+
+        Assert.Contains($"id: {pieces + 2}\nevent: output.reset\n", text, StringComparison.Ordinal);
+        Assert.Contains("\"output\":\"Whole.\"", text, StringComparison.Ordinal);
+        await second.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Cancel_OfAWaitingRunThatACrashCutOff_DoesNotWaitForItsTurn()
+    {
+        var asked = new TaskCompletionSource();
+        await using var first = await TestServer.StartAsync(
+            configure: builder => new ScriptedChatClient().Reply(Gate(asked)).AddTo(builder));
+        var agent = await first.NewAgentAsync();
+        var running = await first.RunAsync(agent, "\"background\":true");
+        await asked.Task;
+        var queued = await first.RunAsync(agent, "\"background\":true,\"on_busy\":\"queue\","
+            + $"\"conversation_id\":\"{running.Json.GetProperty("conversation_id").GetString()}\"");
+        await first.Database.WriteAsync(session => session.Execute(
+            "UPDATE runs SET cancel_requested_at = created_at WHERE id = $1", RunId(queued)));
+        TakeImage(first);
+
+        await using var second = await StartOnImageAsync(
+            new ScriptedChatClient().Reply(new TaskCompletionSource().Task));
+
+        Assert.Equal("running", await StatusAsync(second, running));
+        Assert.Equal("cancelled", await StatusAsync(second, queued));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
