@@ -26,6 +26,9 @@ internal sealed record ChatRequest
 
     internal bool HasImages { get; init; }
 
+    /// <summary>True when an image is an address, which whoever makes the model has to fetch.</summary>
+    internal bool HasImageUrls { get; init; }
+
     /// <summary>The caller's functions, which the server never executes.</summary>
     internal IReadOnlyList<AIFunctionDeclaration> Functions { get; init; } = [];
 

@@ -5,7 +5,8 @@ using Microsoft.Extensions.AI;
 using Reeve.Server.Accounts;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
-using Reeve.Server.Privacy;
+using Reeve.Server.Receipts.Attestation;
+using Reeve.Server.Receipts.Keys;
 using Reeve.Server.Runs;
 
 namespace Reeve.Server.Apis.OpenAI;
@@ -26,7 +27,7 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
     ];
 
     internal static async Task<ChatCompletionRequest> ReadAsync(
-        HttpContext context, ReeveOptions options, ModelCatalog catalog)
+        HttpContext context, ReeveOptions options, ModelCatalog catalog, KeyRing keys, Attestations attestations)
     {
         _ = new RequestQuery(context);
         using var document = await RequestBody.ReadAsync(context, options.Limits.ChatBytesMax);
@@ -36,19 +37,22 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
         var streamOptions = body.Object("stream_options");
         var user = body.String("user", 1, 128);
         var metadata = body.Metadata("metadata");
-        var privacyClass = ReadPrivacy(body);
+        var privacy = ChatPrivacy.Read(body, keys);
+        using var opened = privacy.Open(document.RootElement);
+        var conversation = opened?.RootElement ?? document.RootElement;
         var messages = new ChatMessageReader();
-        messages.Read(body);
+        messages.Read(opened is null ? body : new RequestObject(conversation));
         var route = ChatRoute.Read(body, catalog, ModelsMax);
         var chat = ReadSettings(body, messages, route) with
         {
             Admitted = new ChatAdmitted
             {
-                Messages = document.RootElement.GetProperty("messages").Clone(),
+                Messages = conversation.GetProperty("messages").Clone(),
                 Settings = Keep(body),
                 Routing = route.Mode,
                 Chain = route.Chain,
                 IncludeUsage = streamOptions?.Boolean("include_usage") ?? false,
+                Attestation = privacy.IsAttested ? JsonElement.Parse(attestations.Issue(null)) : null,
             },
         };
         route.RequireAble(chat, catalog);
@@ -64,7 +68,7 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
                 Metadata = metadata,
                 CancelOnDisconnect = true,
                 Whole = !stream,
-                PrivacyClass = privacyClass,
+                PrivacyClass = privacy.Class,
                 Chat = chat,
             },
             stream);
@@ -97,21 +101,6 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
         }
     }
 
-    private static PrivacyClass ReadPrivacy(RequestObject body)
-    {
-        var word = body.Word("privacy_class", PrivacyClasses.Words);
-        var asked = word is null ? PrivacyClass.Standard : PrivacyClasses.Parse(word);
-        if (body.Object("privacy") is not { } privacy)
-        {
-            return asked;
-        }
-
-        _ = privacy.Word("mode", "standard");
-        var inner = privacy.Word("class", PrivacyClasses.Words);
-        privacy.RejectUnknown();
-        return inner is null ? asked : PrivacyClasses.Stricter(asked, PrivacyClasses.Parse(inner));
-    }
-
     private static ChatRequest ReadSettings(RequestObject body, ChatMessageReader messages, ChatRoute route)
     {
         var functions = ReadFunctions(body);
@@ -123,6 +112,7 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
             Messages = messages.Messages,
             MessageTokens = messages.Tokens,
             HasImages = messages.HasImages,
+            HasImageUrls = messages.HasImageUrls,
             Functions = functions,
             ToolMode = ReadToolMode(body, functions),
             ParallelToolCalls = body.Boolean("parallel_tool_calls"),

@@ -28,6 +28,8 @@ internal sealed class ChatMessageReader
 
     internal bool HasImages { get; private set; }
 
+    internal bool HasImageUrls { get; private set; }
+
     internal void Read(RequestObject body)
     {
         if (body.Objects("messages", MessagesMax) is not { Count: > 0 } messages)
@@ -202,6 +204,8 @@ internal sealed class ChatMessageReader
         Tokens += ImageTokens;
         if (!url.StartsWith("data:", StringComparison.OrdinalIgnoreCase))
         {
+            HasImageUrls = true;
+
             // Whoever makes the model fetches it; this server opens no address that a caller names here.
             return url.Length <= 8_192 && Uri.TryCreate(url, UriKind.Absolute, out var address)
                 && address.Scheme is "http" or "https"

@@ -65,8 +65,18 @@ internal sealed record ChatRoute
     /// <summary>A model that was named must be able to do what is asked; a mode or a list passes over it.</summary>
     internal void RequireAble(ChatRequest chat, ModelCatalog catalog)
     {
-        if (Mode == "direct" && catalog.Find(Model!) is { } entry
-            && chat.Needs.Where(need => !entry.Model.Capabilities.Contains(need)).ToList() is { Count: > 0 } lacking)
+        if (Mode != "direct" || catalog.Find(Model!) is not { } entry)
+        {
+            return;
+        }
+
+        if (chat.HasImageUrls && !entry.Model.TakesImageUrls)
+        {
+            throw ApiException.Invalid(
+                $"The model {entry.Model.Id} fetches no images; send them as data: URLs.", "messages");
+        }
+
+        if (chat.Needs.Where(need => !entry.Model.Capabilities.Contains(need)).ToList() is { Count: > 0 } lacking)
         {
             throw ApiException.Invalid(
                 $"The model {entry.Model.Id} cannot do what the request needs: {string.Join(", ", lacking)}.", "model");

@@ -1,5 +1,7 @@
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
+using Reeve.Server.Receipts.Attestation;
+using Reeve.Server.Receipts.Keys;
 using Reeve.Server.Runs;
 
 namespace Reeve.Server.Apis.OpenAI;
@@ -7,14 +9,15 @@ namespace Reeve.Server.Apis.OpenAI;
 /// <summary>Answers a chat completion: the JSON body or a stream. Its run lives as long as its caller waits.</summary>
 internal sealed class ChatRuns(
     RunAdmission admission, RunReader reader, RunHost host, RunStream stream, ModelCatalog catalog,
-    ReeveOptions options, TimeProvider time, IHostApplicationLifetime lifetime)
+    ReeveOptions options, KeyRing keys, Attestations attestations, TimeProvider time,
+    IHostApplicationLifetime lifetime)
 {
     private const int RetryAfterSeconds = 1;
 
     internal async Task RunAsync(HttpContext context)
     {
         admission.RefuseAtTheDoor();
-        var request = await ChatCompletionRequest.ReadAsync(context, options, catalog);
+        var request = await ChatCompletionRequest.ReadAsync(context, options, catalog, keys, attestations);
         using var place = request.Stream ? stream.Enter() : default;
         var admitted = await admission.AdmitAsync(request.Start);
         var run = admitted.Run!;

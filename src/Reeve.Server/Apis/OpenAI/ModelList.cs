@@ -54,7 +54,8 @@ internal sealed class ModelList(
 
         if (catalog.Routes(name) is { Length: > 0 } routes)
         {
-            return ApiJson.WriteAsync(context, 200, ApiJson.Bytes(routes, WriteModel));
+            return ApiJson.WriteAsync(context, 200, ApiJson.Bytes((this, routes, name), static (writer, it) =>
+                it.Item1.WriteModel(writer, it.routes, it.Item1.TierOf(it.name))));
         }
 
         var tenant = context.Caller().Tenant;
@@ -64,6 +65,8 @@ internal sealed class ModelList(
                 : throw ApiException.NotFound("model");
     }
 
+    private string? TierOf(string name) => catalog.Tiers.ContainsKey(name) ? name : null;
+
     private void WriteModels(Utf8JsonWriter writer)
     {
         foreach (var mode in RouterModes.Words)
@@ -71,17 +74,27 @@ internal sealed class ModelList(
             WriteMode(writer, mode);
         }
 
+        foreach (var tier in catalog.Tiers.Keys.Order(StringComparer.Ordinal))
+        {
+            if (catalog.Routes(tier) is { Length: > 0 } routes)
+            {
+                WriteModel(writer, routes, tier);
+            }
+        }
+
         foreach (var id in catalog.Entries.Select(static entry => entry.Model.Id).Distinct(StringComparer.Ordinal))
         {
-            WriteModel(writer, catalog.Routes(id));
+            WriteModel(writer, catalog.Routes(id), null);
         }
     }
 
-    private void WriteModel(Utf8JsonWriter writer, CatalogEntry[] routes)
+    /// <summary>A model, or the tier that stands for it.</summary>
+    private void WriteModel(Utf8JsonWriter writer, CatalogEntry[] routes, string? tier)
     {
         var model = routes[0].Model;
         writer.WriteStartObject();
-        WriteHead(writer, model.Id, model.CreatedAt, model.IsBuiltIn ? Owner : model.Provider, "model", model.Id);
+        WriteHead(writer, tier ?? model.Id, model.CreatedAt, model.IsBuiltIn ? Owner : model.Provider,
+            tier is null ? "model" : "tier", model.Id);
         writer.WriteNumber("context_length"u8, model.ContextTokens);
         writer.WriteNumber("max_output_tokens"u8, model.OutputTokensMax);
         writer.WriteStartObject("modalities"u8);

@@ -18,7 +18,7 @@ internal static class OpenAISchemas
 
     internal static readonly OpenApiSchemas All = new(
         ("ChatCompletionCreate", Open(Schema.Body(
-            ["messages"],
+            ["messages"], // But for a sealed prompt, which may bring them.
             ("model", Schema.Text(1, 256).About("A model, a router mode or agt_X; auto where it is left out.")),
             ("models", Schema.List(Schema.Text(1, 256), 0, 8).About("Models to go on with, in this order.")),
             ("route", Schema.Word("auto", "fallback")),
@@ -46,7 +46,8 @@ internal static class OpenAISchemas
             ("metadata", Schema.Metadata()),
             ("privacy_class", Schema.Word(PrivacyClasses.Words)),
             ("privacy", Schema.Body([],
-                ("mode", Schema.Word("standard")),
+                ("mode", Schema.Word("standard", "mesh", "nitro")),
+                ("encryptedPrompt", Schema.Text(1).About("sealed: and a sealed box in base64url, for the mode nitro.")),
                 ("class", Schema.Word(PrivacyClasses.Words))))))),
         ("ChatCompletion", Schema.Record(
             ("id", Completion()),
@@ -63,10 +64,12 @@ internal static class OpenAISchemas
                 ("finish_reason", Finish()),
                 ("logprobs", Schema.Free().OrNull())), 1, 1)),
             ("usage", Usage()),
-            ("routing", Routing()))),
+            ("routing", Routing()))
+            .Maybe("privacy", Schema.Record(("attestation", Schema.Free())))),
         ("ChatCompletionEvent", Schema.OneOf(
             Schema.Record(("data", Schema.Ref("ChatCompletionChunk"))),
             Schema.Record(("data", Schema.Const("[DONE]"))),
+            Schema.Record(("event", Schema.Const("privacy.attestation")), ("data", Schema.Free())),
             Schema.Record(("data", Schema.Record(("error", Schema.Record(
                 ("code", Schema.Text()),
                 ("message", Schema.Text()),

@@ -2,6 +2,7 @@ using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging.Abstractions;
 using Reeve.Server;
 using Reeve.Server.Egress;
+using Reeve.Server.Inference;
 using Reeve.Server.Inference.Providers;
 using Reeve.Server.Inference.Providers.Gemini;
 using Reeve.Server.Inference.Providers.Ollama;
@@ -17,13 +18,14 @@ internal static class StreamFuzzTargets
     private static readonly IdGenerator Ids = new(TimeProvider.System);
 
     private static readonly OpenAIEmbeddings Vectors = new(
-        new ProviderTools(new ProviderHttp(), TimeProvider.System, Ids, NullLogger.Instance),
+        new ProviderTools(
+            new ProviderHttp(), new ProviderHealth(TimeProvider.System), TimeProvider.System, Ids, NullLogger.Instance),
         new ProviderEndpoint
         {
             Provider = "fuzz",
             Uri = new Uri("http://127.0.0.1"),
             Headers = [],
-            SilenceMax = TimeSpan.FromSeconds(1),
+            SilenceMax = static () => TimeSpan.FromSeconds(1),
         },
         Simulation.SimModel.Describe("fuzz/m"));
 
