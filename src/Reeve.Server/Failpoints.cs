@@ -58,6 +58,10 @@ internal sealed class Failpoints(Action<string>? onHit)
     internal const string StreamBeforeFlush = "stream.before_flush";
     internal const string StreamFlushed = "stream.flushed";
     internal const string StopReleased = "stop.released";
+    internal const string WebhookQueued = "webhook.queued";
+    internal const string WebhookSending = "webhook.sending";
+    internal const string WebhookSent = "webhook.sent";
+    internal const string WebhookRecorded = "webhook.recorded";
 
     /// <summary>Every point there is; a test reaches each of them.</summary>
     internal static readonly IReadOnlyList<string> All =
@@ -69,6 +73,7 @@ internal sealed class Failpoints(Action<string>? onHit)
         LoopToolIntended, LoopToolEffect, LoopToolFinished,
         EndSigned, EndInCommit, EndCommitted, HostEnded, HostTurnBegun, CancelRequested, CancelSignalled,
         RecoverClaimed, RecoverMended, StreamBeforeFlush, StreamFlushed, StopReleased,
+        WebhookQueued, WebhookSending, WebhookSent, WebhookRecorded,
     ];
 
     internal static readonly Failpoints Off = new(null);

@@ -21,6 +21,7 @@ internal static class Id
     internal const string Key = "key";
     internal const string Event = "evt";
     internal const string Request = "req";
+    internal const string Webhook = "whk";
 
     internal const int BodyLength = 26;
     private const string Alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Reeve.Server.Egress;
 using Reeve.Server.Inference;
 
 namespace Reeve.Server;
@@ -18,6 +19,10 @@ internal sealed record ReeveOptions
 
     internal PrivacyOptions Privacy { get; init; } = new();
 
+    internal EgressOptions Egress { get; init; } = new();
+
+    internal WebhookOptions Webhooks { get; init; } = new();
+
     /// <summary>From then on <c>POST /v1/agents/{agentId}/chat</c> answers 410.</summary>
     internal DateTimeOffset LegacyChatSunset { get; init; } = new(2027, 6, 30, 0, 0, 0, TimeSpan.Zero);
 }
@@ -34,6 +39,16 @@ internal sealed record CreditOptions
 
     /// <summary>A run's total is rounded up to a multiple of so many micro-USD.</summary>
     internal long RoundToMicroUsd { get; init; } = 1;
+
+    /// <summary>An account whose available live balance falls below it is told by <c>balance.low</c>.</summary>
+    internal decimal LowBalanceUsd { get; init; } = 1;
+}
+
+internal sealed record WebhookOptions
+{
+    /// <summary>Seconds from each failed attempt to the next; after the last of them a delivery is given up.</summary>
+    internal IReadOnlyList<int> RetrySeconds { get; init; } =
+        [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
 }
 
 internal sealed record PrivacyOptions
@@ -61,6 +76,9 @@ internal sealed record LimitOptions
     /// Connections open at once, idle ones too; fewer where the process may not open so many files.
     /// </summary>
     internal int ConnectionsMax { get; init; } = 25_000;
+
+    /// <summary>Days for which the records of requests are kept; 0: none are made.</summary>
+    internal int RequestLogDays { get; init; } = 7;
 
     internal int FreeRequestsPerMinute { get; init; } = 10;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Reeve.Server.Egress;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
 
@@ -116,7 +117,7 @@ internal sealed class ReeveOptionsReader
 
     private ReeveOptions Build(RequestObject file)
     {
-        foreach (var section in (ReadOnlySpan<string>)["tools", "egress"])
+        foreach (var section in (ReadOnlySpan<string>)["tools"])
         {
             if (file.Has(section))
             {
@@ -132,6 +133,8 @@ internal sealed class ReeveOptionsReader
             Credits = Credits(file.Object("credits")),
             Limits = Limits(file.Object("limits")),
             Privacy = Privacy(file.Object("privacy")),
+            Egress = Egress(file.Object("egress")),
+            Webhooks = Webhooks(file.Object("webhooks")),
             LegacyChatSunset = Sunset(file),
         };
         file.RejectUnknown();
@@ -197,6 +200,7 @@ internal sealed class ReeveOptionsReader
                 MarginRate = section.Number("margin_rate", 0, 10, 6) ?? options.MarginRate,
                 StartingBalanceUsd = section.Number("starting_balance_usd", 0, UsdMax, 6) ?? options.StartingBalanceUsd,
                 RoundToMicroUsd = section.Integer("round_to_micro_usd", 1, 1_000_000) ?? options.RoundToMicroUsd,
+                LowBalanceUsd = section.Number("low_balance_usd", 0, UsdMax, 6) ?? options.LowBalanceUsd,
             };
     }
 
@@ -214,6 +218,7 @@ internal sealed class ReeveOptionsReader
             RunsMax = (int)(section?.Integer("runs_max", 1, 1_000_000) ?? options.RunsMax),
             StreamsMax = (int)(section?.Integer("streams_max", 1, 1_000_000) ?? options.StreamsMax),
             ConnectionsMax = (int)(section?.Integer("connections_max", 1, 1_000_000) ?? options.ConnectionsMax),
+            RequestLogDays = (int)(section?.Integer("request_log_days", 0, 366) ?? options.RequestLogDays),
             FreeRequestsPerMinute = Rate("free", options.FreeRequestsPerMinute),
             StarterRequestsPerMinute = Rate("starter", options.StarterRequestsPerMinute),
             ProRequestsPerMinute = Rate("pro", options.ProRequestsPerMinute),
@@ -250,6 +255,28 @@ internal sealed class ReeveOptionsReader
         }
 
         return new PrivacyOptions { Patterns = patterns };
+    private static EgressOptions Egress(RequestObject? section)
+    {
+        const int TargetsMax = 100;
+        var allowed = section?.Strings("allow", TargetsMax, 256) ?? [];
+        var targets = new List<EgressTarget>();
+        for (var i = 0; i < allowed.Count; i++)
+        {
+            targets.Add(EgressTarget.TryParse(allowed[i], out var target)
+                ? target
+                : throw section!.Wrong($"allow[{i}]", "must be host:port, such as intranet.example:443"));
+        }
+
+        return new EgressOptions { Allow = targets, AllowHttp = section?.Boolean("allow_http") ?? false };
+    }
+
+    private static WebhookOptions Webhooks(RequestObject? section)
+    {
+        const int RetriesMax = 20;
+        const int Week = 7 * 24 * 3600;
+        return section?.Integers("retry_seconds", RetriesMax, 1, Week) is { } seconds
+            ? new WebhookOptions { RetrySeconds = [.. seconds.Select(static one => (int)one)] }
+            : new WebhookOptions();
     }
 
     private static DateTimeOffset Sunset(RequestObject file)

@@ -5,6 +5,7 @@ using Reeve.Server.Apis.Mesh;
 using Reeve.Server.Apis.OpenAI;
 using Reeve.Server.Conversations;
 using Reeve.Server.Credits;
+using Reeve.Server.Egress;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
 using Reeve.Server.Receipts;
@@ -13,6 +14,7 @@ using Reeve.Server.Runs;
 using Reeve.Server.Storage;
 using Reeve.Server.Telemetry;
 using Reeve.Server.Tools;
+using Reeve.Server.Webhooks;
 
 namespace Reeve.Server;
 
@@ -44,6 +46,8 @@ internal static class ReeveServer
         services.AddHealth();
         services.AddStorage();
         services.AddEngine();
+        services.AddEgress();
+        services.AddWebhooks();
         services.AddSingleton<FirstStartStep>(DemoAgent.CreateAsync);
         services.AddHostedService<FirstStart>();
         configure?.Invoke(builder);
@@ -72,6 +76,7 @@ internal static class ReeveServer
         app.MapConversations();
         app.MapReceipts();
         app.MapProviders();
+        app.MapWebhooks();
         app.MapMesh();
         app.MapOpenAI();
         app.MapAuteryn();

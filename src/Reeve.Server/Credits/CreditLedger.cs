@@ -4,6 +4,10 @@ using Reeve.Server.Storage;
 
 namespace Reeve.Server.Credits;
 
+/// <summary>Sees what is available after each charge and each change by the operator, in their transaction.</summary>
+internal delegate void BalanceWatch(
+    DbSession session, string accountId, string mode, long available, bool isTopUp);
+
 /// <summary>
 /// Double entry in integer micro-USD. Every entry is a transfer between two books, so the books always sum to zero.
 /// </summary>
@@ -18,7 +22,7 @@ namespace Reeve.Server.Credits;
 /// also holds the run's events. The unique index on (run, call, type) lets each happen once. All methods run inside a
 /// write and throw before they change anything.
 /// </remarks>
-internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
+internal sealed class CreditLedger(IdGenerator ids, TimeProvider time, BalanceWatch? watch = null)
 {
     internal const string Available = "customer_available";
     internal const string Held = "customer_held";
@@ -112,6 +116,7 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
                     Call = closing.Call,
                     ReceiptId = closing.ReceiptId,
                 }, now);
+                watch?.Invoke(session, payer.AccountId, payer.Mode, balance, isTopUp: false);
             }
         }
 
@@ -146,6 +151,7 @@ internal sealed class CreditLedger(IdGenerator ids, TimeProvider time)
         var entry = microUsd > 0
             ? new Entry("topup", Grants, Available, microUsd)
             : new Entry("adjustment", Available, Grants, -microUsd);
+        watch?.Invoke(session, accountId, mode, balance, isTopUp: microUsd > 0);
         return Append(session, accountId, mode,
             entry with { Change = microUsd, Balance = balance, Note = note }, time.GetUtcNow());
     }

@@ -141,6 +141,13 @@ internal sealed class RequestObject
                 : throw Wrong($"{name}[{index}]", $"must be a string of 1 to {lengthMax} characters");
         }).ToList();
 
+    internal IReadOnlyList<long>? Integers(string name, int max, long valueMin, long valueMax) =>
+        Items(name, max)?.Select((item, index) =>
+            item.ValueKind == JsonValueKind.Number && item.TryGetInt64(out var number)
+                && number >= valueMin && number <= valueMax
+                ? number
+                : throw Wrong($"{name}[{index}]", $"must be an integer from {valueMin} to {valueMax}")).ToList();
+
     /// <summary>Free members: at most 64 keys of 1-64 characters, 16 KiB of JSON in all (wire-mesh 2.1).</summary>
     internal JsonElement? Metadata(string name)
     {

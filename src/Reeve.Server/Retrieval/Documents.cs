@@ -9,11 +9,17 @@ using Reeve.Server.Storage;
 namespace Reeve.Server.Retrieval;
 
 /// <summary>
+/// What the transaction that makes a document ready or failed also has to write, for those who want to hear of it.
+/// </summary>
+internal delegate Action<DbSession>? DocumentNews(TenantContext tenant, Document document);
+
+/// <summary>
 /// The documents of agents. A document is read, cut and indexed before anything is written, and then appears whole: it
 /// is
 /// <c>ready</c> from its first moment.
 /// </summary>
-internal sealed class Documents(Database database, IdGenerator ids, TimeProvider time) : IDisposable
+internal sealed class Documents(
+    Database database, IdGenerator ids, TimeProvider time, DocumentNews? news = null) : IDisposable
 {
     internal const int NameCharactersMax = 255;
     internal const int TextCharactersMax = 2_000_000;
@@ -57,7 +63,17 @@ internal sealed class Documents(Database database, IdGenerator ids, TimeProvider
             UpdatedAt = now,
         };
         var chunks = ranges.Select((range, index) => ToChunk(document.Id, index, range)).ToList();
-        var addition = await database.WriteAsync(session => Insert(session, tenant, document, chunks, postings));
+        var tell = news?.Invoke(tenant, document);
+        var addition = await database.WriteAsync(session =>
+        {
+            var inserted = Insert(session, tenant, document, chunks, postings);
+            if (inserted.Created)
+            {
+                tell?.Invoke(session);
+            }
+
+            return inserted;
+        });
         _ready.Forget(tenant, agentId);
         return addition;
     }

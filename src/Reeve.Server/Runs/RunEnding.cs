@@ -11,11 +11,17 @@ using Reeve.Server.Storage;
 namespace Reeve.Server.Runs;
 
 /// <summary>
+/// What the transaction that ends a run also has to write, for those who want to hear of it; null: nobody does.
+/// </summary>
+internal delegate Action<DbSession>? RunEndNews(
+    TenantContext tenant, string eventType, string runId, DateTimeOffset at);
+
+/// <summary>
 /// Ends model calls and runs: the events, the ledger, the usage row, the receipt and the run's row in one transaction.
 /// </summary>
 internal sealed class RunEnding(
     RunLog log, CreditLedger ledger, CreditOptions credits, ReceiptSigner signer, ModelCatalog catalog,
-    AuditCheckpoints checkpoints, Failpoints failpoints)
+    AuditCheckpoints checkpoints, Failpoints failpoints, RunEndNews? endNews = null)
 {
     /// <summary>
     /// Writes <paramref name="before"/>, the end of the open call if there is one, and <paramref name="after"/>; a
@@ -64,6 +70,9 @@ internal sealed class RunEnding(
         var receipt = events[^1].IsTerminal ? Sign(run, events[^1]) : null;
         failpoints.Hit(Failpoints.EndSigned);
         var outcome = events[^1].IsTerminal ? RunStore.Outcome(run.State) : "";
+        var news = events[^1].IsTerminal
+            ? endNews?.Invoke(run.Head.Tenant, events[^1].Type, run.RunId, events[^1].At)
+            : null;
         await log.WriteAsync(run, events, session =>
         {
             if (closing is not null)
@@ -79,6 +88,7 @@ internal sealed class RunEnding(
                     events[^1].At);
                 checkpoints.Note(run.Head.Payer.AccountId, AuditLog.Append(
                     session, run.Head.Tenant, AuditTypes.RunEnded, run.RunId, events[^1].At, HeadOf(events[^1].Hash)));
+                news?.Invoke(session);
             }
 
             failpoints.Hit(Failpoints.EndInCommit);

@@ -41,6 +41,8 @@ internal static partial class SelfCheck
     [
         .. session.List("SELECT max(id) FROM runs", static row => row.StringOrNull(0)).OfType<string>(),
         .. session.List("SELECT max(id) FROM ledger_entries", static row => row.StringOrNull(0)).OfType<string>(),
+        .. session.List("SELECT max(event_id) FROM webhook_deliveries", static row => row.StringOrNull(0))
+            .OfType<string>(),
     ];
 
     /// <summary>When the newest data was made; the epoch when there is none.</summary>

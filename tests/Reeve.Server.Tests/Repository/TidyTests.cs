@@ -33,6 +33,8 @@ public sealed partial class TidyTests
             "Credits", "Accounts", "Privacy", "Inference", "Tools", "Receipts", "Retrieval", "Memory", "Agents",
             "Conversations",
         ],
+        ["Webhooks"] = ["Credits", "Accounts", "Privacy", "Retrieval", "Runs"],
+        ["Monitoring"] = ["Credits", "Accounts"],
     };
 
     private static readonly string[] Upper = ["Apis", "Portal"];

@@ -6,6 +6,7 @@ using Reeve.Server.Http;
 using Reeve.Server.Receipts;
 using Reeve.Server.Runs;
 using Reeve.Server.Storage;
+using Reeve.Server.Webhooks;
 
 namespace Reeve.Server.Apis.Mesh;
 
@@ -18,6 +19,7 @@ internal static class MeshRunEndpoints
         services.TryAddSingleton<RunStream>();
         services.AddSingleton<MeshRunWriter>();
         services.AddSingleton<MeshRuns>();
+        services.AddSingleton<ShowRun>(static provider => provider.GetRequiredService<MeshRunWriter>().Object);
     }
 
     internal static void MapMesh(this IEndpointRouteBuilder app)
