@@ -3,6 +3,7 @@ using Reeve.Reliability.Backup;
 using Reeve.Reliability.Chaos;
 using Reeve.Reliability.Disk;
 using Reeve.Reliability.Drain;
+using Reeve.Reliability.Egress;
 using Reeve.Reliability.Fuzz.ApiFuzz;
 using Reeve.Reliability.Fuzz.ParserFuzz;
 using Reeve.Reliability.Fuzz.Tamper;
@@ -35,8 +36,7 @@ internal static class ScoreRows
         new("R10", "rolling restart of three nodes", null) { NotYet = "several nodes; DrainHarness rolls them" },
         new("R11", "PostgreSQL killed under load", null) { NotYet = "a second store; KillHarness takes it" },
         new("R12", "what is another account's, in every field of the API", TenantMatrix.RunAsync),
-        new("R13", "forbidden addresses reached", null)
-            { NotYet = "fetching tools and webhooks; Egress has the guard" },
+        new("R13", "forbidden addresses in every spelling", EgressHarness.RunAsync),
         new("R14", "changed inputs of every parser", FuzzHost.RunAsync),
         new("R15", "requests made from the OpenAPI document", SchemaFuzz.RunAsync),
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
