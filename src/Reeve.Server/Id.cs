@@ -70,6 +70,14 @@ internal static class Id
     internal static string WithPrefix(string prefix, string id) =>
         string.Concat(prefix, "_", id.AsSpan(id.IndexOf('_', StringComparison.Ordinal) + 1));
 
+    /// <summary>The id that comes before every other one of this time.</summary>
+    internal static string First(string prefix, DateTimeOffset time)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteInt64BigEndian(bytes, time.ToUnixTimeMilliseconds() << 16);
+        return Encode(prefix, bytes);
+    }
+
     internal static string Encode(string prefix, ReadOnlySpan<byte> bytes)
     {
         var high = BinaryPrimitives.ReadUInt64BigEndian(bytes);

@@ -8,6 +8,7 @@ using Reeve.Server.Credits;
 using Reeve.Server.Egress;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
+using Reeve.Server.Monitoring;
 using Reeve.Server.Receipts;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Runs;
@@ -48,6 +49,7 @@ internal static class ReeveServer
         services.AddEngine();
         services.AddEgress();
         services.AddWebhooks();
+        services.AddMonitoring();
         services.AddSingleton<FirstStartStep>(DemoAgent.CreateAsync);
         services.AddHostedService<FirstStart>();
         configure?.Invoke(builder);
@@ -63,6 +65,7 @@ internal static class ReeveServer
             throw;
         }
 
+        app.UseMiddleware<RequestRecorder>();
         app.UseMiddleware<ApiErrorHandler>();
         app.UseRouting();
         app.UseMiddleware<ApiKeyGate>();
@@ -77,6 +80,7 @@ internal static class ReeveServer
         app.MapReceipts();
         app.MapProviders();
         app.MapWebhooks();
+        app.MapMonitoring();
         app.MapMesh();
         app.MapOpenAI();
         app.MapAuteryn();

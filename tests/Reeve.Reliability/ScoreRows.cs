@@ -14,6 +14,7 @@ using Reeve.Reliability.Points;
 using Reeve.Reliability.Simulation;
 using Reeve.Reliability.Soak;
 using Reeve.Reliability.Streams;
+using Reeve.Reliability.Webhooks;
 
 namespace Reeve.Reliability;
 
@@ -41,7 +42,7 @@ internal static class ScoreRows
         new("R15", "requests made from the OpenAPI document", SchemaFuzz.RunAsync),
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
         new("R18", "changed receipts and logs", TamperHarness.RunAsync),
-        new("R19", "webhooks delivered under faults", null) { NotYet = "webhooks; the chaos proxy stands before them" },
+        new("R19", "webhooks under kills and bad receivers", WebhookHarness.RunAsync),
         new("D1", "stops under load", DrainHarness.RunAsync),
         new("R21", "a soak: everything that clients do, for long", SoakHarness.RunAsync),
         new("R22", "HTTP abuse: slow, too much, smuggled, HTTP/2, odd paths", AbuseHarness.RunAsync),

@@ -160,6 +160,20 @@ internal static class AccountEndpoints
             ? tenant
             : throw ApiException.NotFound("account");
 
+    /// <summary>
+    /// Whose things a query asks for. <c>accountId</c> is the SDK's: one's own is fine, another's needs an admin key of
+    /// the first account.
+    /// </summary>
+    internal static TenantContext TenantOf(HttpContext context, Database database, string? accountId)
+    {
+        var caller = context.Caller();
+        return accountId is null || (Id.TryParse(Id.Account, accountId, out var own) && own == caller.Account.Id)
+            ? caller.Tenant
+            : caller.HasScope(ApiKeyScopes.Admin)
+                ? RequireReachable(database, caller, accountId)
+                : throw ApiException.NotFound("account", "accountId");
+    }
+
     /// <summary>What decides over money and access is not an account's own to change.</summary>
     internal static void RequireOperator(Caller caller, string? param)
     {

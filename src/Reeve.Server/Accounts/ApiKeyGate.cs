@@ -43,13 +43,13 @@ internal sealed class ApiKeyGate(
 
         var now = time.GetUtcNow();
         var known = Authenticate(context, now);
+        context.Features.Set(known.Caller);
         var account = known.AccountCounter.Count(now);
         var key = known.KeyCounter.Count(now);
         Describe(context, known, account, key, now);
         Authorize(known.Caller, rule);
         Limit(known, account, key, now);
         RefuseWhenSlow(context.Request.Method);
-        context.Features.Set(known.Caller);
         return next(context);
     }
 

@@ -70,7 +70,7 @@ internal static class CreditEndpoints
         var groupBy = query.Word("group_by", "day", "model", "agent", "key", "user") ?? "day";
         var mode = query.Word("mode", "live", "test");
         var asCsv = query.Word("format", "json", "csv") == "csv";
-        var tenant = Tenant(context, database, query.Text("accountId"));
+        var tenant = AccountEndpoints.TenantOf(context, database, query.Text("accountId"));
         var (sums, total) = database.Read(session => (
             UsageStore.Sum(session, tenant, groupBy, from, to, mode),
             UsageStore.Total(session, tenant, from, to, mode)));
@@ -127,17 +127,6 @@ internal static class CreditEndpoints
         await ApiJson.WriteAsync(context, 201, LedgerEntryBody.Of(entry), CreditJson.Wire.LedgerEntryBody);
     }
 
-    // accountId is the SDK's: one's own is fine, another's needs an admin key of the first account.
-    private static TenantContext Tenant(HttpContext context, Database database, string? accountId)
-    {
-        var caller = context.Caller();
-        return accountId is null || Id.TryParse(Id.Account, accountId, out var own) && own == caller.Account.Id
-            ? caller.Tenant
-            : caller.HasScope(ApiKeyScopes.Admin)
-                ? AccountEndpoints.RequireReachable(database, caller, accountId)
-                : throw ApiException.NotFound("account", "accountId");
-    }
-
     private static UsageBody Show(UsageSum sum, CreditOptions credits, bool withKey) => new()
     {
         Key = withKey ? sum.Key : null,
@@ -165,10 +154,12 @@ internal static class CreditEndpoints
         return text.ToString();
     }
 
-    // A leading sign would make a formula of a user's id in a spreadsheet.
+    // A leading sign would make a formula of a user's id in a spreadsheet; white space before it does not help.
     private static string Field(string text)
     {
-        var safe = text.Length > 0 && text[0] is '=' or '+' or '-' or '@' ? "'" + text : text;
+        var safe = text.AsSpan().TrimStart() is ['=' or '+' or '-' or '@', ..] || text is ['\t' or '\r' or '\n', ..]
+            ? "'" + text
+            : text;
         return safe.AsSpan().IndexOfAny(",\"\r\n") < 0
             ? safe
             : $"\"{safe.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";

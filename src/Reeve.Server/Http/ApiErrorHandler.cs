@@ -35,6 +35,7 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
     /// <summary>Writes an error as the endpoint's wire shows it.</summary>
     internal static Task AnswerAsync(HttpContext context, ApiException error)
     {
+        context.NoteError(error);
         // What was written and not sent yet cannot be taken back, and an error behind it would be no answer either.
         if (context.Response.HasStarted
             || context.Response.BodyWriter is { CanGetUnflushedBytes: true, UnflushedBytes: > 0 })

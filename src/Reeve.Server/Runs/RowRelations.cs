@@ -15,6 +15,12 @@ internal static class RowRelations
             + "WHERE m.account_id IS NOT r.account_id OR m.agent_id IS NOT r.agent_id OR m.key_id IS NOT r.key_id "
             + "OR m.mode IS NOT r.mode OR (m.user_id IS NOT r.user_id AND r.erased_at IS NULL)",
             "its usage names another account, agent, key, mode or user"),
+        ("I11", "SELECT d.event_id FROM webhook_deliveries d LEFT JOIN webhooks w ON w.id = d.webhook_id "
+            + "WHERE w.account_id IS NOT d.account_id OR d.sequence > w.sequence",
+            "it goes to no webhook of its account"),
+        ("I11", "SELECT event_id FROM webhook_deliveries WHERE (status = 'pending') <> (next_at IS NOT NULL) "
+            + "OR (status = 'pending') <> (finished_at IS NULL)",
+            "its delivery is neither due nor over"),
         ("I12", "SELECT t.id FROM receipts t LEFT JOIN runs r ON r.id = t.run_id "
             + "WHERE r.receipt_id IS NOT t.id OR r.account_id IS NOT t.account_id", "it is the receipt of no run"),
         ("I14", "SELECT i.run_id FROM idempotency_records i LEFT JOIN runs r ON r.id = i.run_id "

@@ -82,7 +82,11 @@ internal sealed partial class EgressHarness : IAsyncDisposable
         _receiver = await WebhookReceiver.StartAsync();
         options = options with { Allow = [.. options.Allow, .. _receiver.Allowed.Allow] };
         _direct = new SafeHttp(options, ResolveAsync, TimeProvider.System, DialAsync);
-        _server = await TestServer.StartAsync(known => known with { Egress = options }, builder =>
+        _server = await TestServer.StartAsync(known => known with
+        {
+            Egress = options,
+            Limits = known.Limits with { EnterpriseRequestsPerMinute = 10_000_000 },
+        }, builder =>
         {
             builder.Logging.ClearProviders();
             builder.Services.AddSingleton<ResolveName>(ResolveAsync);

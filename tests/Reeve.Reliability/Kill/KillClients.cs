@@ -23,8 +23,13 @@ internal sealed class KillClients(
     private string _account = "";
 
     /// <summary>Makes what the clients share, on a server that nobody kills yet.</summary>
-    internal async Task PrepareAsync()
+    internal async Task PrepareAsync(Uri? webhook)
     {
+        if (webhook is not null)
+        {
+            _ = await slot.NewWebhookAsync(webhook, "run.completed", "run.failed", "run.cancelled");
+        }
+
         _agent = await slot.NewAgentAsync(",\"conversation_limit\":1000000"); // What was said is compared at the end.
         using var me = await SendAsync(Dialect.Request(HttpMethod.Get, slot.Process.Url, "/v1/accounts/me"));
         _account = me!.Json.GetProperty("id").GetString()!;

@@ -3,6 +3,7 @@ using Reeve.Reliability.Load;
 using Reeve.Reliability.Simulation;
 using Reeve.Server;
 using Reeve.Server.Tests;
+using Reeve.Server.Tests.Webhooks;
 
 namespace Reeve.Reliability.Kill;
 
@@ -84,7 +85,8 @@ internal static class KillHarness
     private static async Task<Score> RunAsync(Trial trial, Func<KillWorld, Task> kill)
     {
         await using var provider = await MockProvider.StartAsync();
-        await using var world = new KillWorld(provider, trial.Seed);
+        await using var receiver = await WebhookReceiver.StartAsync();
+        await using var world = new KillWorld(provider, trial.Seed, receiver: receiver);
         await world.StartAsync();
         await kill(world);
         await world.CheckAsync(everything: true);
@@ -104,6 +106,7 @@ internal sealed class KillWorld : IAsyncDisposable
     private readonly KillClients _clients;
     private readonly KillChecker _checker;
     private readonly MockProvider _provider;
+    private readonly WebhookReceiver? _receiver;
     private Task _load = Task.CompletedTask;
     private int _kills;
     private int _killsAtMoments;
@@ -114,12 +117,16 @@ internal sealed class KillWorld : IAsyncDisposable
     /// <param name="provider">The model.</param>
     /// <param name="seed">Of what the clients do.</param>
     /// <param name="rest">How long each client does nothing after an operation; nothing by default.</param>
-    internal KillWorld(MockProvider provider, ulong seed, TimeSpan rest = default)
+    /// <param name="receiver">Hears of every run by a webhook; none when left out.</param>
+    internal KillWorld(MockProvider provider, ulong seed, TimeSpan rest = default, WebhookReceiver? receiver = null)
     {
         (Random, _provider) = (new SimRandom(seed), provider);
         _clients = new KillClients(_slot, Journal, _turnstile, seed, rest);
         _checker = new KillChecker(_slot, Journal, provider);
-        provider.Configure(_slot.Folder);
+        _receiver = receiver;
+        provider.Configure(_slot.Folder, members: receiver is null
+            ? ""
+            : $$""","egress":{"allow":["{{receiver.Url.Authority}}"]}""");
     }
 
     internal KillJournal Journal { get; } = new();
@@ -133,7 +140,7 @@ internal sealed class KillWorld : IAsyncDisposable
     {
         await _slot.StartAsync();
         _isUp = true;
-        await _clients.PrepareAsync();
+        await _clients.PrepareAsync(_receiver?.Url);
         _load = _clients.RunAsync();
     }
 

@@ -51,7 +51,12 @@ internal sealed class MockProvider : IAsyncDisposable
     /// Writes the configuration of a server that has this as its only provider, reached through
     /// <paramref name="through"/> where that is given, and that never runs out of requests or money.
     /// </summary>
-    internal void Configure(string folder, Uri? through = null, int timeoutMilliseconds = 30_000) =>
+    /// <param name="folder">Of the server.</param>
+    /// <param name="through">What stands before this.</param>
+    /// <param name="timeoutMilliseconds">The longest silence.</param>
+    /// <param name="members">More members of the configuration, each behind a comma.</param>
+    internal void Configure(
+        string folder, Uri? through = null, int timeoutMilliseconds = 30_000, string members = "") =>
         File.WriteAllText(Path.Combine(folder, "reeve.json"), string.Create(CultureInfo.InvariantCulture,
             $$"""
             {"inference":{"providers":[{"name":"house","kind":"openai","base_url":"{{through ?? Url}}v1",
@@ -59,7 +64,7 @@ internal sealed class MockProvider : IAsyncDisposable
               "models":[{"id":"{{Model}}","upstream":"house-1","context_tokens":128000,"max_output_tokens":4096,
                 "capabilities":["chat","tools","streaming"],
                 "quality":50,"input_usd_per_million":3,"output_usd_per_million":15} ] } ] },
-             "limits":{"requests_per_minute":{"enterprise":10000000} },"credits":{"starting_balance_usd":1000000} }
+             "limits":{"requests_per_minute":{"enterprise":10000000} },"credits":{"starting_balance_usd":1000000}{{members}} }
             """));
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();

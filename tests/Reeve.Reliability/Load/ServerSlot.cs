@@ -130,6 +130,17 @@ internal sealed class ServerSlot : IAsyncDisposable
             : throw new InvalidOperationException($"No agent: {answer.Text}");
     }
 
+    /// <summary>Makes a webhook; answers its id and secret.</summary>
+    internal async Task<(string Id, string Secret)> NewWebhookAsync(Uri url, params string[] events)
+    {
+        using var client = new TestClient(Process.Url, TestServer.AdminKey);
+        var names = string.Join(',', events.Select(static name => $"\"{name}\""));
+        var answer = await client.PostAsync("/v1/webhooks", $$"""{"url":"{{url}}","events":[{{names}}]}""");
+        return answer.Status == 201
+            ? (answer.Json.GetProperty("id").GetString()!, answer.Json.GetProperty("secret").GetString()!)
+            : throw new InvalidOperationException($"No webhook: {answer.Text}");
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_process is not null)

@@ -8,6 +8,7 @@ using Reeve.Server;
 using Reeve.Server.Inference;
 using Reeve.Server.Runs;
 using Reeve.Server.Tests;
+using Reeve.Server.Tests.Webhooks;
 
 namespace Reeve.Reliability.Points;
 
@@ -24,13 +25,14 @@ internal sealed class PointScenarios : IAsyncDisposable
     private readonly ConcurrentQueue<string> _problems = new();
     private readonly ConcurrentQueue<StreamClient> _streams = new();
     private readonly MockProvider _provider;
+    private readonly WebhookReceiver _receiver;
     private readonly Func<string, int, bool> _throwsAt;
     private TestServer _server = null!;
     private string _agent = "";
     private int _tag;
 
-    private PointScenarios(MockProvider provider, Func<string, int, bool> throwsAt) =>
-        (_provider, _throwsAt) = (provider, throwsAt);
+    private PointScenarios(MockProvider provider, WebhookReceiver receiver, Func<string, int, bool> throwsAt) =>
+        (_provider, _receiver, _throwsAt) = (provider, receiver, throwsAt);
 
     /// <summary>How often each point was come by.</summary>
     internal IReadOnlyDictionary<string, int> Hits => _hits;
@@ -47,13 +49,16 @@ internal sealed class PointScenarios : IAsyncDisposable
     /// </summary>
     internal static async Task<PointScenarios> StartAsync(MockProvider provider, Func<string, int, bool> throwsAt)
     {
-        var scenarios = new PointScenarios(provider, throwsAt);
+        var scenarios = new PointScenarios(provider, await WebhookReceiver.StartAsync(), throwsAt);
         scenarios._server = await scenarios.NewServerAsync(null);
         var answer = await scenarios._server.Client.PostAsync("/v1/agents",
             $$"""
             {"name":"Desk","model":"{{MockProvider.Model}}","tools":[{"name":"time","type":"builtin"}]}
             """);
         scenarios._agent = answer.Json.GetProperty("id").GetString()!;
+        answer = await scenarios._server.Client.PostAsync("/v1/webhooks",
+            $$"""{"url":"{{scenarios._receiver.Url}}","events":["run.completed","run.failed","run.cancelled"]}""");
+        Assert.Equal(201, answer.Status);
         return scenarios;
     }
 
@@ -87,6 +92,7 @@ internal sealed class PointScenarios : IAsyncDisposable
                 ],
             },
             Credits = options.Credits with { StartingBalanceUsd = 100_000 },
+            Egress = _receiver.Allowed,
         },
         builder =>
         {
@@ -110,6 +116,11 @@ internal sealed class PointScenarios : IAsyncDisposable
         for (var turn = 0; turn < TurnsMax && _hits.GetValueOrDefault(point) < hits; turn++)
         {
             await PlayAsync();
+            if (point.StartsWith("webhook.", StringComparison.Ordinal))
+            {
+                // They follow the runs.
+                await Eventually.TrueAsync(() => _hits.GetValueOrDefault(point) >= hits);
+            }
         }
     }
 
@@ -307,6 +318,7 @@ internal sealed class PointScenarios : IAsyncDisposable
         _http.Dispose();
         var folder = _server.Folder;
         await _server.DisposeAsync();
+        await _receiver.DisposeAsync();
         if (Directory.Exists(folder))
         {
             Directory.Delete(folder, recursive: true);

@@ -16,6 +16,8 @@ internal static class ApiBodies
     {
         "POST /v1/conversations/{id}/fork",
         "POST /v1/runs/{runId}/cancel",
+        "POST /v1/webhooks/{id}/rotate",
+        "POST /v1/webhooks/{id}/test",
     };
 
     /// <summary>Routes that pass over members which they do not know, as OpenAI's do.</summary>
@@ -48,6 +50,10 @@ internal static class ApiBodies
         ["PATCH /v1/providers/config/{provider}"] = """{"priority":5}""",
         ["POST /v1/chat/completions"] =
             """{"model":"mesh/house-1","messages":[{"role":"user","content":"Hi"}]}""",
+        ["POST /v1/webhooks"] = """{"url":"https://hooks.example/","events":["run.completed"]}""",
+        ["PATCH /v1/webhooks/{id}"] = """{"description":"Changed"}""",
+        ["POST /v1/webhooks/{id}/rotate"] = "{}",
+        ["POST /v1/webhooks/{id}/test"] = "{}",
         ["POST /api/run"] = """{"query":"Hi","stream":false}""",
     };
 

@@ -50,6 +50,7 @@ internal sealed record ApiRoute(string Method, RoutePattern Pattern)
                         "receipts" => "receipt",
                         "runs" => "run",
                         "versions" => "version",
+                        "webhooks" => "webhook",
                         _ => null,
                     };
                 case RoutePatternLiteralPart literal:

@@ -22,7 +22,7 @@ public sealed partial class TenantMatrixTests
     private static readonly string[] QueryOthers =
     [
         "created_after", "created_before", "format", "from", "group_by", "include_tool_calls", "kind", "limit", "mode",
-        "nonce", "offset", "order", "starting_after", "status", "stream", "to", "type",
+        "nonce", "offset", "order", "starting_after", "status", "stream", "to", "type", "window",
     ];
 
     private static readonly string[] MemberIds =
@@ -32,7 +32,8 @@ public sealed partial class TenantMatrixTests
     [
         "allowed_origins", "amount_usd", "background", "builtin_fallback", "context", "conversation_limit",
             "description", "document",
-        "execution_mode", "expires_at", "filter", "input", "instructions", "kind", "limit", "limits", "max_credits",
+        "enabled", "events", "execution_mode", "expires_at", "filter", "input", "instructions", "kind", "limit",
+            "limits", "max_credits",
             "max_output_tokens",
         "metadata", "midstream_fallback", "min_score", "mode", "monthlyRequestLimit", "monthlyTokenLimit",
             "monthlyUsdLimit",
@@ -41,7 +42,8 @@ public sealed partial class TenantMatrixTests
         "audio", "frequency_penalty", "function_call", "functions", "logprobs", "max_completion_tokens", "max_tokens",
         "messages", "n", "parallel_tool_calls", "presence_penalty", "privacy", "response_format", "route", "seed",
         "stop", "stream_options", "tool_choice", "top_p",
-        "scopes", "signature", "status", "stream", "strict_citations", "temperature", "text", "title", "tools", "user",
+        "scopes", "signature", "status", "stream", "strict_citations", "temperature", "text", "title", "tools", "url",
+            "user",
     ];
 
     /// <summary>Request headers that the source reads, each with a test here or a reason.</summary>

@@ -15,6 +15,8 @@ namespace Reeve.Server.Tests.Webhooks;
 internal sealed record ReceivedWebhook(
     string Path, string Id, string Timestamp, string Signature, string Body, IReadOnlyDictionary<string, string> Headers)
 {
+    internal DateTimeOffset At { get; init; }
+
     internal JsonElement Json => JsonElement.Parse(Body);
 
     internal string Type => Json.GetProperty("type").GetString()!;
@@ -85,7 +87,10 @@ internal sealed class WebhookReceiver : IAsyncDisposable
         var received = new ReceivedWebhook(
             context.Request.Path, headers["webhook-id"].ToString(), headers["webhook-timestamp"].ToString(),
             headers["webhook-signature"].ToString(), body, headers.ToDictionary(
-                static one => one.Key, static one => one.Value.ToString(), StringComparer.OrdinalIgnoreCase));
+                static one => one.Key, static one => one.Value.ToString(), StringComparer.OrdinalIgnoreCase))
+        {
+            At = TimeProvider.System.GetUtcNow(),
+        };
         _received.Enqueue(received);
         context.Response.StatusCode = await Answer(received, context);
     }

@@ -14,6 +14,7 @@ internal sealed class AuterynRuns(
         var request = await AuterynRequest.ReadAsync(context, options);
         using var place = request.Stream ? stream.Enter() : default;
         var admitted = await admission.AdmitAsync(request.Start);
+        context.NoteRun(admitted.RunId);
         if (request.Stream)
         {
             SayIfReplayed(context, admitted);

@@ -20,6 +20,7 @@ internal sealed class MeshRuns(
         var request = await MeshRunRequest.ReadAsync(context, options, agentInPath);
         using var place = request.Stream ? stream.Enter() : default;
         var admitted = await admission.AdmitAsync(request.Start);
+        context.NoteRun(admitted.RunId);
         if (admitted.IsReplay)
         {
             if (!request.Stream && !request.Background)

@@ -127,6 +127,8 @@ internal sealed partial class ApiIds
             .Select(static text => (JsonNode?)text),
         "to" or "created_before" => Gen.OneOf("2026-11-26", "2026-11-26T09:15:03.5Z")
             .Select(static text => (JsonNode?)text),
+        "url" => Gen.OneOf("https://hooks.example/in", "https://8.8.8.8:8443/?a=b")
+            .Select(static text => (JsonNode?)text),
         "expires_at" => Gen.OneOf("2031-01-01T00:00:00Z", "2042-11-26T09:15:03.530Z")
             .Select(static text => (JsonNode?)text),
         "allowed_origins" => Gen.Const(0).Select(_ => Fixed(name)),
@@ -200,7 +202,7 @@ internal sealed partial class ApiIds
         id.StartsWith("task_", StringComparison.Ordinal) ? Id.WithPrefix(Id.Conversation, id)
         : id.StartsWith("agent_", StringComparison.Ordinal) ? Id.WithPrefix(Id.Agent, id) : id;
 
-    [GeneratedRegex("^(agt|agent|conv|task|run|doc|key|rcpt|acct|msg|evt|chk)_[0-9A-HJKMNP-TV-Z]{26}\\z")]
+    [GeneratedRegex("^(agt|agent|conv|task|run|doc|key|rcpt|acct|msg|evt|chk|req|whk)_[0-9A-HJKMNP-TV-Z]{26}\\z")]
     private static partial Regex IdText();
 
     private sealed class Picked(ApiIds ids, string kind) : Gen<JsonNode?>

@@ -18,7 +18,7 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
     ];
 
     /// <summary>Operations whose id, once deleted, is gone; a revoked key stays in its list.</summary>
-    private static readonly string[] Deletes = ["deleteAgent", "deleteConversation", "deleteDocument"];
+    private static readonly string[] Deletes = ["deleteAgent", "deleteConversation", "deleteDocument", "deleteWebhook"];
 
     private static readonly string[] Methods =
         ["GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "QUERY", "X"];
@@ -128,6 +128,7 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
             "documents" => Id.Document,
             "receipts" => Id.Receipt,
             "runs" => Id.Run,
+            "webhooks" => Id.Webhook,
             "versions" or "models" or "config" => "",
             _ => null,
         };
@@ -176,7 +177,10 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
         "listDocuments" => Id.Document,
         "listLedger" => Id.Event,
         "listMessages" => Id.Message,
+        "listLogs" => Id.Request,
         "listRuns" => Id.Run,
+        "listWebhookDeliveries" => Id.Event,
+        "listWebhooks" => Id.Webhook,
         _ => Id.Run,
     };
 

@@ -164,7 +164,7 @@ internal sealed class ApiWorld : IAsyncDisposable
         var sums = new List<string>();
         foreach (var table in _database!.List(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
-            static row => row.GetString(0)).Where(static name => name != "key_months"))
+            static row => row.GetString(0)).Where(static name => name is not ("key_months" or "request_log")))
         {
             var columns = _database.List(string.Create(
                 CultureInfo.InvariantCulture, $"SELECT name, type FROM pragma_table_info('{table}')"),

@@ -109,7 +109,8 @@ internal static partial class TenantMatrix
                 }
             }
 
-            foreach (var operation in _operations.Where(static one => one.Method == "GET"))
+            // The records of requests show what one asked for oneself, the names of the other's among it.
+            foreach (var operation in _operations.Where(static one => one.Method == "GET" && one.Id != "listLogs"))
             {
                 Leak(operation.Name, await SendAsync(Base(operation)), null);
             }
@@ -338,6 +339,8 @@ internal static partial class TenantMatrix
                     {
                         "agent" => attacker[Id.Agent],
                         "scopes" => new JsonArray("chat"),
+                        "url" => "https://hooks.example/",
+                        "events" => new JsonArray("run.completed"),
                         "amount_usd" => 1,
                         "messages" => new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hi" }),
                         _ when Minimal.Contains(name) => $"made {++_made}",
@@ -423,8 +426,8 @@ internal static partial class TenantMatrix
     private static partial Regex Varying();
 
     [GeneratedRegex("""
-        (agt|agent|conv|task|run|msg|rcpt|key|evt|acct|doc|chk|req)_[0-9A-Z]{26}|"version":\d+|"run_count":\d+
-        |chatcmpl-[0-9A-Z]{26}|"created":\d+
+        (agt|agent|conv|task|run|msg|rcpt|key|evt|acct|doc|chk|req|whk)_[0-9A-Z]{26}|whsec_[A-Za-z0-9+/=]+
+        |"version":\d+|"run_count":\d+|chatcmpl-[0-9A-Z]{26}|"created":\d+
         |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z|"(duration|latency)_ms":\d+|(mesh|afk)_[a-z]+_\w{38}
         |"last_four":"\w+"|made[\ -]\d+|"(balance_usd|balanceUsd|balance_credits|credits_used)":[0-9.]+
         |"(document_count|message_count|total)":\d+|"slug":"[a-z0-9-]*"|"sha256":"\w+"|"(input|output)_tokens":\d+
