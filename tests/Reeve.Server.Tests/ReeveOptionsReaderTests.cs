@@ -100,6 +100,24 @@ public sealed class ReeveOptionsReaderTests
         Assert.Equal(new DateTimeOffset(2028, 1, 2, 0, 0, 0, TimeSpan.Zero), options.LegacyChatSunset);
     }
 
+    [Fact]
+    public void Read_WhatGoesOut_FromTheFile()
+    {
+        _files["./reeve.json"] = """
+            {"egress":{"allow":["127.0.0.1:8089","intranet.example:443","[::1]:9000"],"allow_http":true},
+             "webhooks":{"retry_seconds":[1,60]},"credits":{"low_balance_usd":2.5},"limits":{"request_log_days":0} }
+            """;
+
+        var options = Read();
+
+        Assert.Equal(["127.0.0.1 8089", "intranet.example 443", "::1 9000"],
+            options.Egress.Allow.Select(static one => $"{one.Host} {one.Port}"));
+        Assert.True(options.Egress.AllowHttp);
+        Assert.Equal([1, 60], options.Webhooks.RetrySeconds);
+        Assert.Equal((2.5m, 0), (options.Credits.LowBalanceUsd, options.Limits.RequestLogDays));
+        Assert.Equal(9, new WebhookOptions().RetrySeconds.Count);
+    }
+
     [Theory]
     [InlineData("{", "reeve.json: the file is not JSON that can be accepted (line 1, byte 2).")]
     [InlineData("[]", "reeve.json: the file must be a JSON object.")]
@@ -107,7 +125,15 @@ public sealed class ReeveOptionsReaderTests
     [InlineData("{\"urls\":\"ftp://x\"}", "urls must be http or https addresses without a path, separated by semicol"
         + "ons.")]
     [InlineData("{\"tools\":{}}", "reeve.json: tools is a section that this version does not support yet.")]
-    [InlineData("{\"egress\":{}}", "reeve.json: egress is a section that this version does not support yet.")]
+    [InlineData("{\"egress\":{\"allow\":[\"intranet\"]}}", "reeve.json: egress.allow[0] must be host:port, such as "
+        + "intranet.example:443.")]
+    [InlineData("{\"egress\":{\"allow_http\":1}}", "reeve.json: egress.allow_http must be true or false.")]
+    [InlineData("{\"webhooks\":{\"retry_seconds\":[5,0]}}", "reeve.json: webhooks.retry_seconds[1] must be an integer "
+        + "from 1 to 604800.")]
+    [InlineData("{\"credits\":{\"low_balance_usd\":-1}}", "reeve.json: credits.low_balance_usd must be a number from 0 "
+        + "to 1000000 with at most 6 decimals.")]
+    [InlineData("{\"limits\":{\"request_log_days\":367}}", "reeve.json: limits.request_log_days must be an integer from "
+        + "0 to 366.")]
     [InlineData("{\"credits\":{\"micro_usd_per_credit\":300}}", "reeve.json: credits.micro_usd_per_credit must be a "
         + "product of twos and fives, such as 1000.")]
     [InlineData("{\"credits\":{\"margin_rate\":11}}", "reeve.json: credits.margin_rate must be a number from 0 to 10"

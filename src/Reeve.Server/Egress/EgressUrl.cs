@@ -5,7 +5,7 @@ namespace Reeve.Server.Egress;
 
 /// <summary>
 /// Reads an address that an account typed, and refuses early what would be refused when it is called. It is there for a
-/// clear answer: what keeps callers out is the check of the address at the moment of connecting (<see cref="SafeHttp"/>).
+/// clear answer: what keeps callers out is the check of the address when it is connected to (<see cref="SafeHttp"/>).
 /// </summary>
 internal static class EgressUrl
 {

@@ -16,7 +16,7 @@ internal sealed record EgressAnswer(int Status, ReadOnlyMemory<byte> Body);
 /// The one way out for addresses that accounts name. For each connection:
 /// <list type="number">
 /// <item>the name is resolved, once;</item>
-/// <item>each of its addresses must be public (<see cref="AddressTable"/>), or the operator allows host and port;</item>
+/// <item>each of its addresses must be public (<see cref="AddressTable"/>), or host and port be allowed;</item>
 /// <item>the connection goes to exactly the address that was checked. TLS and Host keep the name.</item>
 /// </list>
 /// No proxy, redirect, cookie or credential comes in from anywhere else, and everything has a bound.
@@ -72,7 +72,7 @@ internal sealed class SafeHttp : IDisposable
         if (request.RequestUri is not { IsAbsoluteUri: true } url || url.Scheme is not ("http" or "https")
             || url.UserInfo.Length > 0)
         {
-            throw new EgressException(EgressFault.Forbidden, "Only http and https addresses without a user are called.");
+            throw new EgressException(EgressFault.Forbidden, "Only https addresses without a user are called.");
         }
 
         if (url.Scheme == "http" && !_options.AllowHttp && !_options.Allows(url.IdnHost, url.Port))

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Reeve.Server.Storage;
 
@@ -8,6 +9,7 @@ namespace Reeve.Server.Monitoring;
 /// for none of it and a crash forgets the last second. When they come faster than they are written, the newest are left
 /// out.
 /// </summary>
+[SuppressMessage("Usage", "CA2213", Justification = "The semaphore has no wait handle.")]
 internal sealed partial class RequestLog(
     Database database, ReeveOptions options, TimeProvider time, ILogger<RequestLog> logger) : BackgroundService
 {
@@ -62,12 +64,6 @@ internal sealed partial class RequestLog(
     {
         await base.StopAsync(cancellationToken);
         await FlushAsync();
-    }
-
-    public override void Dispose()
-    {
-        _writing.Dispose();
-        base.Dispose();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

@@ -34,7 +34,7 @@ internal static class RequestLogStore
     internal static List<TenantContext> Accounts(DbSession session) =>
         session.List("SELECT id FROM accounts", static row => new TenantContext(row.GetString(0)));
 
-    /// <summary>The id of the account's record that so many are younger than; null when there are not so many.</summary>
+    /// <summary>The oldest of the account's so many newest records; null when there are not so many.</summary>
     internal static string? Nth(DbSession session, TenantContext tenant, int count) => session.Single(
         "SELECT request_id FROM request_log WHERE account_id = $1 ORDER BY request_id DESC LIMIT 1 OFFSET $2",
         static row => row.GetString(0), tenant.AccountId, count - 1);

@@ -33,7 +33,7 @@ internal sealed record Webhook
     internal required DateTimeOffset UpdatedAt { get; init; }
 }
 
-/// <summary>What a webhook can hear of. The terminal events of a run have the names that its log has for them.</summary>
+/// <summary>What a webhook can hear of. The ends of a run have the names that its log has for them.</summary>
 internal static class WebhookEvents
 {
     internal const string DocumentReady = "document.ready";

@@ -5,7 +5,9 @@ using Reeve.Server.Http;
 
 namespace Reeve.Server.Webhooks;
 
-/// <summary>A webhook as the wire shows it (wire-mesh 5.5); <c>Secret</c> is there when it is made and never again.</summary>
+/// <summary>
+/// A webhook as the wire shows it (wire-mesh 5.5); <c>Secret</c> is there when it is made and never again.
+/// </summary>
 internal sealed record WebhookRecord(
     string Id, string Url, IReadOnlyList<string> Events, string? Description, bool Enabled, DateTimeOffset CreatedAt,
     DateTimeOffset UpdatedAt)
@@ -17,7 +19,9 @@ internal sealed record WebhookRecord(
         webhook.Description, webhook.Enabled, webhook.CreatedAt, webhook.UpdatedAt);
 }
 
-/// <summary>A delivery as the wire shows it: what became of its newest attempt, never what was sent or answered.</summary>
+/// <summary>
+/// A delivery as the wire shows it: what became of its newest attempt, never what was sent or answered.
+/// </summary>
 internal sealed record DeliveryRecord(
     string Id, string Type, long Sequence, string Status, int Attempts, int? ResponseStatus, string? Error,
     DateTimeOffset? NextAttemptAt, DateTimeOffset CreatedAt, DateTimeOffset? FinishedAt)

@@ -13,7 +13,7 @@ namespace Reeve.Server.Webhooks;
 /// <item>read webhook and event as they are now, sign, send;</item>
 /// <item>write how it went: over, or due again later.</item>
 /// </list>
-/// What is under way is known in memory alone. After a crash its row is still due, so it is sent again with the same id.
+/// What is under way is known in memory alone. After a crash its row is still due: it is sent again with the same id.
 /// </summary>
 internal sealed partial class WebhookDeliverer(
     Database database, WebhookOutbox outbox, WebhookSubscriptions subscriptions, WebhookFlights flights,

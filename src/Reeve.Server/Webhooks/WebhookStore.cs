@@ -45,7 +45,7 @@ internal static class WebhookStore
             "SELECT " + Columns + " FROM webhooks WHERE account_id = $1 AND ($2 IS NULL OR id < $2) "
             + "ORDER BY id DESC LIMIT $3", Map, tenant.AccountId, after, limit);
 
-    /// <summary>The next number of a webhook's deliveries; null when it is gone, or off and not merely tested.</summary>
+    /// <summary>The next number of a webhook's deliveries; null when it is gone, or off and not just tested.</summary>
     internal static long? NextSequence(DbSession session, TenantContext tenant, string id, bool asTest) =>
         session.ExecuteNumber(
             "UPDATE webhooks SET sequence = sequence + 1 WHERE id = $1 AND account_id = $2 AND (enabled = 1 OR $3 = 1) "
@@ -99,7 +99,7 @@ internal static class WebhookStore
         + "WHERE d.webhook_id = w.id AND d.next_at > $1)) FROM webhooks w",
         static row => row.IsDBNull(0) ? (DateTimeOffset?)null : row.Time(0), now.ToUnixTimeMilliseconds());
 
-    /// <summary>Takes a share of the deliveries that were over by then out of the log; true: there may be more.</summary>
+    /// <summary>Drops a share of the deliveries that were over by then; true: there may be more.</summary>
     internal static bool Forget(DbSession session, DateTimeOffset before, int limit) => session.Execute(
         "DELETE FROM webhook_deliveries WHERE (webhook_id, event_id) IN (SELECT webhook_id, event_id "
         + "FROM webhook_deliveries WHERE next_at IS NULL AND finished_at < $1 LIMIT $2)",

@@ -75,7 +75,7 @@ internal sealed class AddressSpellings(SimRandom random, int port)
         _ => value.ToString(CultureInfo.InvariantCulture),
     };
 
-    private string Disguise(string text) => random.Below(14) switch
+    private string Disguise(string text) => random.Below(18) switch
     {
         0 => text + ".",
         1 => text + "..",
@@ -85,7 +85,8 @@ internal sealed class AddressSpellings(SimRandom random, int port)
         5 => text.Replace('.', random.Pick((char[])['。', '．', '｡'])),
         6 => string.Concat(text.Select(one => char.IsAsciiDigit(one) && random.Chance(50)
             ? $"%{(int)one:x2}" : $"{one}")),
-        7 => text.Insert(random.Below(text.Length), random.Pick((string[])["\t", "\n", "\r", "\u00ad", "\u200b", "%0a"])),
+        7 => text.Insert(random.Below(text.Length),
+            random.Pick((string[])["\t", "\n", "\r", "\u00ad", "\u200b", "%0a"])),
         8 => text + random.Pick((string[])["%00", "%2e", "%20", ";", ",", "%09.hooks.example"]),
         _ => text,
     };
@@ -120,7 +121,7 @@ internal sealed class AddressSpellings(SimRandom random, int port)
 
     private string Url(string host)
     {
-        var scheme = random.Below(12) switch
+        var scheme = random.Below(30) switch
         {
             0 => "HTTP://",
             1 => "https://",
@@ -130,7 +131,7 @@ internal sealed class AddressSpellings(SimRandom random, int port)
             5 => "https:",
             _ => "http://",
         };
-        var user = random.Below(12) switch
+        var user = random.Below(30) switch
         {
             0 => "user:pass@",
             1 => "hooks.example@",
@@ -140,7 +141,7 @@ internal sealed class AddressSpellings(SimRandom random, int port)
             5 => "@",
             _ => "",
         };
-        var portText = random.Below(10) switch
+        var portText = random.Below(20) switch
         {
             0 => "",
             1 => ":" + port.ToString("D7", CultureInfo.InvariantCulture),
@@ -148,7 +149,8 @@ internal sealed class AddressSpellings(SimRandom random, int port)
             3 => ":",
             _ => ":" + port.ToString(CultureInfo.InvariantCulture),
         };
-        var path = random.Pick((string[])["", "/", "/hook", "?a=b", "#@hooks.example/", "/..;/", "/%2e%2e/", "\\hooks"]);
+        var path = random.Chance(60) ? "/hook" : random.Pick((string[])
+            ["", "/", "?a=b", "#@hooks.example/", "/..;/", "/%2e%2e/", "\\hooks"]);
         return scheme + user + host + portText + path;
     }
 

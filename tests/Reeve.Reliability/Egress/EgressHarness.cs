@@ -230,7 +230,7 @@ internal sealed partial class EgressHarness : IAsyncDisposable
         return outcome;
     }
 
-    /// <summary>Names of the trials say what they were told to; of others, only what this machine knows by itself.</summary>
+    /// <summary>Names of the trials say what they are told to; others what this machine knows by itself.</summary>
     private async Task<IPAddress[]> ResolveAsync(string host, CancellationToken cancellationToken)
     {
         if (_names.TryGetValue(host.TrimEnd('.'), out var answers))

@@ -14,8 +14,8 @@ namespace Reeve.Reliability.Webhooks;
 
 /// <summary>
 /// R19: a real server delivers to a receiver behind a proxy that mistreats connections and that answers badly itself,
-/// to one that is always well, and to one that never answers. First without kills, to see how long the dead one holds up
-/// the well one; then the server is killed again and again.
+/// to one that is always well, and to one that never answers. First without kills, to see how long the dead one holds
+/// up the well one; then the server is killed again and again.
 /// </summary>
 internal sealed class WebhookHarness : IAsyncDisposable
 {
@@ -125,7 +125,7 @@ internal sealed class WebhookHarness : IAsyncDisposable
         return new Score(2 * ended.Count, string.Create(CultureInfo.InvariantCulture,
             $"{ended.Count:N0} ended runs to two receivers, {kills} kills; {again:N0} attempts came again ")
             + $"({_proxy.Counts}); " + string.Create(CultureInfo.InvariantCulture,
-            $"a dead endpoint beside, from the end of a run to the well receiver {delay.TotalMilliseconds:N0} ms at most"),
+            $"a dead endpoint beside, a run's end was at the well one after {delay.TotalMilliseconds:N0} ms at most"),
             [.. _problems.Take(200)]);
     }
 

@@ -22,6 +22,7 @@ public sealed class MalformedBodyTests
         ["provider"] = "nobody",
         ["account"] = "acct_06F7557C5CM18FNXB2V5D4V72R",
         ["agent"] = "agt_06F7557C5CM18FNXB2V5D4V72R",
+        ["webhook"] = "whk_06F7557C5CM18FNXB2V5D4V72R",
         ["conversation"] = "conv_06F7557C5CM18FNXB2V5D4V72R",
         ["document"] = "doc_06F7557C5CM18FNXB2V5D4V72R",
         ["key"] = "key_06F7557C5CM18FNXB2V5D4V72R",

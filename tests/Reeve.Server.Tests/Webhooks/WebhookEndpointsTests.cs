@@ -10,7 +10,9 @@ public sealed class WebhookEndpointsTests
         await using var world = await WebhookWorld.StartAsync();
 
         var made = await world.Client.PostAsync("/v1/webhooks",
-            """{"url":"https://hooks.example/in?x=1","events":["run.completed","run.completed"],"description":"Mine"}""");
+            """
+            {"url":"https://hooks.example/in?x=1","events":["run.completed","run.completed"],"description":"Mine"}
+            """);
         var shown = await world.Client.GetAsync($"/v1/webhooks/{made.Json.GetProperty("id").GetString()}");
         var listed = await world.Client.GetAsync("/v1/webhooks");
 
@@ -129,7 +131,8 @@ public sealed class WebhookEndpointsTests
         await using var world = await WebhookWorld.StartAsync();
         var (id, secret) = await world.NewWebhookAsync("\"run.completed\"");
         var rotated = (await world.Client.PostAsync($"/v1/webhooks/{id}/rotate", "{}")).Json.GetProperty("secret");
-        var folder = await world.Server.StopAsync();
+        world.Server.Database.Checkpoint();
+        var folder = world.Server.Folder;
 
         foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
         {

@@ -13,7 +13,8 @@ namespace Reeve.Server.Tests.Webhooks;
 
 /// <summary>One attempt as it arrived.</summary>
 internal sealed record ReceivedWebhook(
-    string Path, string Id, string Timestamp, string Signature, string Body, IReadOnlyDictionary<string, string> Headers)
+    string Path, string Id, string Timestamp, string Signature, string Body,
+    IReadOnlyDictionary<string, string> Headers)
 {
     internal DateTimeOffset At { get; init; }
 
@@ -23,12 +24,12 @@ internal sealed record ReceivedWebhook(
 
     internal JsonElement Data => Json.GetProperty("data");
 
-    /// <summary>Whether one of the signatures is that of this secret; the words of the standard, not the server's.</summary>
+    /// <summary>Whether one of the signatures is that of this secret, as the standard says it.</summary>
     internal bool IsSignedBy(string secret)
     {
         var key = Convert.FromBase64String(secret["whsec_".Length..]);
-        var signed = Convert.ToBase64String(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{Id}.{Timestamp}.{Body}")));
-        return Signature.Split(' ').Contains($"v1,{signed}");
+        var signed = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes($"{Id}.{Timestamp}.{Body}"));
+        return Signature.Split(' ').Contains("v1," + Convert.ToBase64String(signed));
     }
 }
 

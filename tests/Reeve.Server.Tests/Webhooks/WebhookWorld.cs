@@ -19,7 +19,7 @@ internal sealed class WebhookWorld : IAsyncDisposable
 
     internal static async Task<WebhookWorld> StartAsync(
         Func<ReeveOptions, ReeveOptions>? options = null, string? folder = null,
-        Action<WebApplicationBuilder>? configure = null)
+        Action<WebApplicationBuilder>? configure = null, bool realTime = false)
     {
         var receiver = await WebhookReceiver.StartAsync();
         var model = new ScriptedChatClient();
@@ -29,7 +29,7 @@ internal sealed class WebhookWorld : IAsyncDisposable
             {
                 model.AddTo(builder);
                 configure?.Invoke(builder);
-            }, folder: folder);
+            }, folder: folder, realTime: realTime);
         return new WebhookWorld(server, receiver, model);
     }
 

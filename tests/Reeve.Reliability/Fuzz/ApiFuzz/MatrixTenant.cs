@@ -41,7 +41,7 @@ internal sealed record MatrixTenant(ApiCaller Caller, string Word, IReadOnlyDict
         while (chunks.Json.GetProperty("data").GetArrayLength() == 0);
 
         var second = await client.PostAsync("/v1/api-keys", $$"""{"name":"{{word}}","scopes":["chat"]}""");
-        var webhook = new TestAnswer[2]; // An even number, so that its twin meets the limit of webhooks at the same time.
+        var webhook = new TestAnswer[2]; // An even number: both of a pair of requests meet the limit, or none.
         for (var i = 0; i < webhook.Length; i++)
         {
             webhook[i] = await client.PostAsync("/v1/webhooks",
