@@ -132,8 +132,8 @@ public sealed class ReeveOptionsReaderTests
         + "from 1 to 604800.")]
     [InlineData("{\"credits\":{\"low_balance_usd\":-1}}", "reeve.json: credits.low_balance_usd must be a number from 0 "
         + "to 1000000 with at most 6 decimals.")]
-    [InlineData("{\"limits\":{\"request_log_days\":367}}", "reeve.json: limits.request_log_days must be an integer from "
-        + "0 to 366.")]
+    [InlineData("{\"limits\":{\"request_log_days\":367}}", "reeve.json: limits.request_log_days must be an integer "
+        + "from 0 to 366.")]
     [InlineData("{\"credits\":{\"micro_usd_per_credit\":300}}", "reeve.json: credits.micro_usd_per_credit must be a "
         + "product of twos and fives, such as 1000.")]
     [InlineData("{\"credits\":{\"margin_rate\":11}}", "reeve.json: credits.margin_rate must be a number from 0 to 10"

@@ -112,7 +112,7 @@ internal sealed class SafeHttp : IDisposable
                 throw new EgressException(EgressFault.Protocol, "The answer is larger than is read.");
             }
 
-            body.Write(buffer, 0, count);
+            await body.WriteAsync(buffer.AsMemory(0, count), cancellationToken);
         }
 
         return body.ToArray();

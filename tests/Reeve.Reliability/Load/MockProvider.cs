@@ -64,7 +64,8 @@ internal sealed class MockProvider : IAsyncDisposable
               "models":[{"id":"{{Model}}","upstream":"house-1","context_tokens":128000,"max_output_tokens":4096,
                 "capabilities":["chat","tools","streaming"],
                 "quality":50,"input_usd_per_million":3,"output_usd_per_million":15} ] } ] },
-             "limits":{"requests_per_minute":{"enterprise":10000000} },"credits":{"starting_balance_usd":1000000}{{members}} }
+             "limits":{"requests_per_minute":{"enterprise":10000000} },
+             "credits":{"starting_balance_usd":1000000}{{members}} }
             """));
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();

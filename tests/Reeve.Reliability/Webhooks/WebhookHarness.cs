@@ -7,7 +7,6 @@ using Reeve.Reliability.Chaos;
 using Reeve.Reliability.Load;
 using Reeve.Reliability.Simulation;
 using Reeve.Server.Storage;
-using Reeve.Server.Tests;
 using Reeve.Server.Tests.Webhooks;
 
 namespace Reeve.Reliability.Webhooks;

@@ -54,7 +54,9 @@ internal sealed class TenantWorld : IAsyncDisposable
         foreach (var table in Tables(session))
         {
             var columns = session.List($"SELECT name FROM pragma_table_info('{table}')", row => row.GetString(0));
-            var of = table == "request_log" ? null : table == "accounts" ? "id" : columns.Contains("account_id") ? "account_id" : null;
+            var of = table == "request_log" ? null
+                : table == "accounts" ? "id"
+                : columns.Contains("account_id") ? "account_id" : null;
             if (of is null)
             {
                 continue;

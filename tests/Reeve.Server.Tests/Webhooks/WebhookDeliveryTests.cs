@@ -1,6 +1,5 @@
 using System.Globalization;
 using Reeve.Server.Inference;
-using Reeve.Server.Storage;
 using Reeve.Server.Tests.Runs;
 
 namespace Reeve.Server.Tests.Webhooks;

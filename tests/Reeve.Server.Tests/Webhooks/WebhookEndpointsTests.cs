@@ -1,5 +1,3 @@
-using Reeve.Server.Storage;
-
 namespace Reeve.Server.Tests.Webhooks;
 
 public sealed class WebhookEndpointsTests
@@ -134,7 +132,8 @@ public sealed class WebhookEndpointsTests
         world.Server.Database.Checkpoint();
         var folder = world.Server.Folder;
 
-        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories))
+        foreach (var file in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(static file => Path.GetFileName(file) != "lock"))
         {
             var bytes = await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken);
             foreach (var one in new[] { secret, rotated.GetString()! })
