@@ -72,7 +72,7 @@ internal static class WebhookSchemas
 
     private static (string, JsonObject)[] Members() =>
     [
-        ("url", Schema.Text(1, EgressUrl.LengthMax).About("https, a public host.")),
+        ("url", Schema.Text(1, EgressUrl.LengthMax, "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$").About("https, a public host.")),
         ("events", Events()),
         ("description", Schema.Text(0, DescriptionMax)),
         ("enabled", Schema.Flag().About("True when left out.")),

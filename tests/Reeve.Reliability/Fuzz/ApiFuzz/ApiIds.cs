@@ -127,7 +127,7 @@ internal sealed partial class ApiIds
             .Select(static text => (JsonNode?)text),
         "to" or "created_before" => Gen.OneOf("2026-11-26", "2026-11-26T09:15:03.5Z")
             .Select(static text => (JsonNode?)text),
-        "url" => Gen.OneOf("https://hooks.example/in", "https://8.8.8.8:8443/?a=b")
+        "url" => Gen.OneOf("https://hooks.invalid/in", "https://a.b.invalid:8443/?a=b")
             .Select(static text => (JsonNode?)text),
         "expires_at" => Gen.OneOf("2031-01-01T00:00:00Z", "2042-11-26T09:15:03.530Z")
             .Select(static text => (JsonNode?)text),

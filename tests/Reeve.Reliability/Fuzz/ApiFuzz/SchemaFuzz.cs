@@ -227,6 +227,7 @@ internal static class SchemaFuzz
             Id.Conversation => "/v1/conversations/{id}",
             Id.Document => "/v1/documents/{id}",
             Id.Account => "/v1/accounts/{id}",
+            Id.Webhook => "/v1/webhooks/{id}",
             _ => "",
         };
 
