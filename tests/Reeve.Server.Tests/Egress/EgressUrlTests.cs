@@ -10,8 +10,8 @@ public sealed class EgressUrlTests
     [InlineData("https://xn--bcher-kva.example/")]
     [InlineData("https://8.8.8.8/")]
     [InlineData("https://[2606:4700:4700::1111]:8443/")]
-    public void Url_OfAPublicHost_IsTaken(string url) =>
-        Assert.True(EgressUrl.TryRead(url, new EgressOptions(), out _, out var problem), problem);
+    public void Url_OfAPublicHost_IsTaken(string address) =>
+        Assert.True(EgressUrl.TryRead(address, new EgressOptions(), out _, out var problem), problem);
 
     [Theory]
     [InlineData("")]
@@ -51,9 +51,9 @@ public sealed class EgressUrlTests
     [InlineData("https://a.localhost/")]
     [InlineData("https://localhost./")]
     [InlineData("https://intranet/")]
-    public void Url_OfAnythingElse_IsRefused(string url)
+    public void Url_OfAnythingElse_IsRefused(string address)
     {
-        Assert.False(EgressUrl.TryRead(url, new EgressOptions(), out _, out var problem));
+        Assert.False(EgressUrl.TryRead(address, new EgressOptions(), out _, out var problem));
         Assert.StartsWith("must ", problem, StringComparison.Ordinal);
     }
 
@@ -69,7 +69,7 @@ public sealed class EgressUrlTests
     [InlineData("http://[::1]:9000/", true)]
     [InlineData("http://[0:0:0:0:0:0:0:1]:9000/", true)]
     [InlineData("http://user@127.0.0.1:8089/x", false)]
-    public void Url_OfAHostThatTheOperatorAllows_IsTakenOnItsPortAlone(string url, bool isTaken)
+    public void Url_OfAHostThatTheOperatorAllows_IsTakenOnItsPortAlone(string address, bool isTaken)
     {
         var allowed = new[] { "127.0.0.1:8089", "intranet:443", "[::1]:9000" }.Select(static text =>
         {
@@ -77,7 +77,7 @@ public sealed class EgressUrlTests
             return target;
         });
 
-        Assert.Equal(isTaken, EgressUrl.TryRead(url, new EgressOptions { Allow = [.. allowed] }, out _, out _));
+        Assert.Equal(isTaken, EgressUrl.TryRead(address, new EgressOptions { Allow = [.. allowed] }, out _, out _));
     }
 
     [Theory]

@@ -67,12 +67,12 @@ public sealed class SafeHttpTests
     [InlineData("http://hooks.example/")]
     [InlineData("ftp://hooks.example/")]
     [InlineData("https://user:pass@hooks.example/")]
-    public async Task Url_OfAnotherKind_IsNotCalled(string url)
+    public async Task Url_OfAnotherKind_IsNotCalled(string address)
     {
         using var http = new SafeHttp(new EgressOptions(),
             (_, _) => throw new InvalidOperationException("resolved"), TimeProvider.System);
 
-        var error = await Assert.ThrowsAsync<EgressException>(() => GetAsync(http, url));
+        var error = await Assert.ThrowsAsync<EgressException>(() => GetAsync(http, address));
 
         Assert.Equal(EgressFault.Forbidden, error.Fault);
     }
