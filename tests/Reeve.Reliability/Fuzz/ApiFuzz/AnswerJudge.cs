@@ -23,7 +23,7 @@ internal sealed class AnswerJudge(ApiSpec spec, SchemaCheck check)
         "listRuns created_before", "auterynListMessages before", "addDocument text",
         "createChatCompletion model", "createChatCompletion metadata", "createChatCompletion privacy",
         "createChatCompletion tool_choice",
-        "createAgent model", "changeAgent model", "createWebhook url", "changeWebhook url",
+        "createAgent model", "updateAgent model", "createWebhook url", "changeWebhook url",
     };
 
     internal IEnumerable<string> Judge(ApiRequest request, RawAnswer answer)

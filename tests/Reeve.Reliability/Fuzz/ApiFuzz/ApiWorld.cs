@@ -169,7 +169,8 @@ internal sealed class ApiWorld : IAsyncDisposable
             var columns = _database.List(string.Create(
                 CultureInfo.InvariantCulture, $"SELECT name, type FROM pragma_table_info('{table}')"),
                 static row => (Name: row.GetString(0), Type: row.GetString(1)))
-                .Where(static one => one.Name is not ("last_used_at" or "failing_since" or "sequence")).Select(static one => one.Type == "INTEGER"
+                .Where(static one => one.Name is not ("last_used_at" or "failing_since" or "sequence"))
+                .Select(static one => one.Type == "INTEGER"
                     ? $" || ',' || total({one.Name})"
                     : $" || ',' || total(length({one.Name}))");
             // A long log is only appended to, and triggers keep it so; deliveries go on by themselves.
