@@ -53,7 +53,7 @@ internal sealed record WebhookOptions
 
 internal sealed record PrivacyOptions
 {
-    /// <summary>What else is personal data here: a kind in capitals, and a pattern that is matched in linear time.</summary>
+    /// <summary>What else is personal data here: a kind in capitals, and a pattern matched in linear time.</summary>
     internal IReadOnlyList<(string Kind, Regex Pattern)> Patterns { get; init; } = [];
 }
 

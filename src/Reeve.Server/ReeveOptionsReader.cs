@@ -255,6 +255,8 @@ internal sealed class ReeveOptionsReader
         }
 
         return new PrivacyOptions { Patterns = patterns };
+    }
+
     private static EgressOptions Egress(RequestObject? section)
     {
         const int TargetsMax = 100;

@@ -27,7 +27,7 @@ internal sealed record ProviderSettings
     /// <summary>Calls under way at once.</summary>
     public int MaxConcurrency { get; init; } = 100;
 
-    /// <summary>The share of failed calls, 0-1, at which the circuit opens.</summary>
+    /// <summary>The share of failed calls, 0-1, above which the circuit opens; so with 1 it never does.</summary>
     public double ErrorRate { get; init; } = 0.2;
 
     /// <summary>How long an open circuit lets nothing through.</summary>

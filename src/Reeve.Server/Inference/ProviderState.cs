@@ -150,7 +150,7 @@ internal sealed class ProviderState(string name, TimeProvider time)
             var (calls, failures) = Count(now);
             var settings = _settings;
             if (visit.IsProbe || (_openUntil is null && failures >= FailuresMin
-                && failures >= settings.ErrorRate * calls))
+                && failures > settings.ErrorRate * calls))
             {
                 _openUntil = now + TimeSpan.FromMilliseconds(settings.CooldownMilliseconds);
             }
@@ -176,7 +176,7 @@ internal sealed class ProviderState(string name, TimeProvider time)
     private bool IsDegraded(DateTimeOffset now, ProviderSettings settings)
     {
         var (calls, failures) = Count(now);
-        return failures >= FailuresMin / 2 && failures >= settings.ErrorRate * calls / 2;
+        return failures >= FailuresMin / 2 && failures > settings.ErrorRate * calls / 2;
     }
 
     private (int Calls, int Failures) Count(DateTimeOffset now)

@@ -148,7 +148,8 @@ internal readonly ref struct DigitGroups
     /// <summary>Year, month and day in one of the usual orders, perhaps with a time after them.</summary>
     private bool IsDate(ReadOnlySpan<char> text)
     {
-        if (Count < 3 || text[_groups[0].End] is not ('-' or '.' or '/') || text[_groups[1].End] != text[_groups[0].End])
+        if (Count < 3 || text[_groups[0].End] is not ('-' or '.' or '/')
+            || text[_groups[1].End] != text[_groups[0].End])
         {
             return false;
         }

@@ -9,7 +9,7 @@ namespace Reeve.Server.Privacy;
 /// </summary>
 internal sealed class Restorer(IReadOnlyDictionary<string, string> originals, bool escapesJson)
 {
-    /// <summary>The longest placeholder: a kind of 32 letters, a number of ten digits and what stands around them.</summary>
+    /// <summary>The longest placeholder: a kind of 32 letters, a number of ten digits, and its marks.</summary>
     private const int LengthMax = 45;
 
     private readonly StringBuilder _held = new();

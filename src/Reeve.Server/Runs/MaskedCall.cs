@@ -21,7 +21,7 @@ internal sealed class MaskedCall
         _restorer = new Restorer(masker.Originals, isJson);
     }
 
-    /// <summary>Null where nothing has to be masked: a looser class, or a model that runs on the operator's own.</summary>
+    /// <summary>Null where nothing has to be masked: a looser class, or a model that the operator runs.</summary>
     internal static MaskedCall? For(LiveRun run, RunContext context, PlannedCall plan, PersonalData personal) =>
         PrivacyGate.MustMask(plan.PrivacyClass, plan.Route.Privacy)
             ? new MaskedCall(new Masker(personal, Names(run.State.Admitted.User)),

@@ -1,3 +1,4 @@
+using Reeve.Server.Egress;
 using Reeve.Server.Inference;
 using Reeve.Server.Runs;
 using Reeve.Server.Tests.Inference;
@@ -187,7 +188,7 @@ public sealed class ProviderMatrixTests(ProviderServer providers) : IClassFixtur
     [Fact]
     public async Task Embeddings_OfTwoTexts_AreThoseOfTheStandIn()
     {
-        using var http = new Egress.ProviderHttp();
+        using var http = new ProviderHttp();
         using var generator = Sample.Embeddings("openai", http, providers.ProviderUrl);
         var made = await generator.GenerateAsync(["a cat", "a cat"], null, RunTestExtensions.Cancellation);
         Assert.Equal([[0.6f, -0.8f, 0f], [0.6f, -0.8f, 0f]], made.Select(one => one.Vector.ToArray()));

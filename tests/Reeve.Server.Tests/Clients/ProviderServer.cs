@@ -26,6 +26,8 @@ public sealed class ProviderServer : IAsyncLifetime
             realTime: true);
         foreach (var kind in Kinds)
         {
+            // They fail again and again here, and are to be asked each time.
+            Server.Service<ProviderHealth>().Of(kind).Settings = new ProviderSettings { ErrorRate = 1 };
             _agents[kind] = await Server.NewAgentAsync(
                 $"\"model\":\"mesh/{kind}\",\"tools\":[{{\"name\":\"time\",\"type\":\"builtin\"}}]");
             _agents[kind + " alone"] = await Server.NewAgentAsync($"\"model\":\"mesh/{kind}\"");

@@ -24,9 +24,9 @@ public sealed class ProviderStateTests
     public void Circuit_StaysClosedBelowItsErrorRate()
     {
         End(ok: true, 40);
-        End(ok: false, 9); // 9 of 49
+        End(ok: false, 10); // 10 of 50
         Assert.Equal(ProviderStanding.Degraded, _state.Look().Standing);
-        End(ok: false); // 10 of 50
+        End(ok: false); // 11 of 51
         Assert.Equal(ProviderStanding.Open, _state.Look().Standing);
     }
 

@@ -6,7 +6,7 @@ namespace Reeve.Server.Tests.Privacy;
 
 public sealed class PersonalDataSpeedTests
 {
-    /// <summary>A bound that a machine under load keeps too; what it does alone stands in docs/performance.md.</summary>
+    /// <summary>A bound that a machine under load keeps too; alone it does much more.</summary>
     [Fact]
     public void Mask_OrdinaryText_GoesByTheMegabyte()
     {

@@ -60,7 +60,8 @@ public sealed class ProtectedRunTests : IDisposable
         Assert.True(answer.Status == 200, answer.Text);
         Assert.Equal("""{"to":"ann@x.io","ann@x.io":1}""", answer.Json.GetProperty("choices")[0].GetProperty("message")
             .GetProperty("tool_calls")[0].GetProperty("function").GetProperty("arguments").GetString());
-        var tool = Assert.IsType<AIFunctionDeclaration>(Assert.Single(_model.Options.Single()!.Tools!), exactMatch: false);
+        var tool = Assert.IsType<AIFunctionDeclaration>(
+            Assert.Single(_model.Options.Single()!.Tools!), exactMatch: false);
         Assert.Equal("From [EMAIL_2]", tool.Description);
     }
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
+using Reeve.Server.Tests.Clients;
 using SystemProcess = System.Diagnostics.Process;
 
 namespace Reeve.Server.Tests.Webhooks;
@@ -12,9 +12,7 @@ public sealed class WebhookClientTests
     [Fact]
     public async Task Signature_IsTakenByTheLibraryOfTheStandard_AndNothingElseIs()
     {
-        var clients = Clients();
-        Assert.SkipUnless(Directory.Exists(Path.Combine(clients, "node_modules", "standardwebhooks")),
-            "npm ci in tests/clients installs the library.");
+        await NodePackages.FindAsync("standardwebhooks");
         await using var world = await WebhookWorld.StartAsync(realTime: true);
         var (id, old) = await world.NewWebhookAsync("\"run.completed\"");
         var rotated = await world.Client.PostAsync($"/v1/webhooks/{id}/rotate", "{}");
@@ -25,7 +23,7 @@ public sealed class WebhookClientTests
         var received = world.Receiver.Received[0];
         var late = long.Parse(received.Timestamp, CultureInfo.InvariantCulture) - 301;
 
-        var verdicts = await VerifyAsync(clients,
+        var verdicts = await VerifyAsync(
             Line(secret, received),
             Line(old, received),
             Line("whsec_" + Convert.ToBase64String(new byte[32]), received),
@@ -49,11 +47,11 @@ public sealed class WebhookClientTests
         ["body"] = received.Body,
     }.ToJsonString();
 
-    private static async Task<string[]> VerifyAsync(string folder, params string[] lines)
+    private static async Task<string[]> VerifyAsync(params string[] lines)
     {
         using var node = SystemProcess.Start(new ProcessStartInfo("node", ["verify-webhooks.cjs"])
         {
-            WorkingDirectory = folder,
+            WorkingDirectory = NodePackages.Folder,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
         })!;
@@ -63,7 +61,4 @@ public sealed class WebhookClientTests
         await node.WaitForExitAsync(TestContext.Current.CancellationToken);
         return output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
-
-    private static string Clients([CallerFilePath] string file = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(file)!, "../../clients"));
 }

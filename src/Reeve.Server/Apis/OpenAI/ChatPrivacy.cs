@@ -83,7 +83,7 @@ internal sealed record ChatPrivacy(PrivacyClass Class, bool IsAttested, string? 
 
         try
         {
-            return JsonElement.Parse(Prompt);
+            return JsonElement.Parse(Prompt!);
         }
         catch (JsonException)
         {
