@@ -21,6 +21,7 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
 
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
     private readonly HashSet<string> _models = new(StringComparer.Ordinal);
+    private readonly HashSet<RouteKey> _routes = [];
 
     internal InferenceOptions Read(RequestObject? section)
     {
@@ -145,7 +146,14 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
     private Model ReadModel(ModelReader reader, RequestObject entry)
     {
         var model = reader.Read(entry);
-        return _models.Add(model.Id) ? model : throw entry.Wrong("id", $"{model.Id} is there twice");
+        if (!_routes.Add(new RouteKey(model.Id, model.Provider)))
+        {
+            throw entry.Wrong("id", $"{model.Id} is there twice");
+        }
+
+        // Several providers may answer for a model; for embeddings, whose vectors they would have to agree on, one.
+        return _models.Add(model.Id) || !model.MakesEmbeddings ? model
+            : throw entry.Wrong("id", $"{model.Id} makes embeddings and is another provider's already");
     }
 
     private static Dictionary<string, string> ReadTiers(RequestObject? section, List<ProviderOptions> providers)

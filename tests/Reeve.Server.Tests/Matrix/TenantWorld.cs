@@ -54,7 +54,7 @@ internal sealed class TenantWorld : IAsyncDisposable
         foreach (var table in Tables(session))
         {
             var columns = session.List($"SELECT name FROM pragma_table_info('{table}')", row => row.GetString(0));
-            var of = table == "request_log" ? null
+            var of = table is "request_log" or "audit_checkpoints" ? null
                 : table == "accounts" ? "id"
                 : columns.Contains("account_id") ? "account_id" : null;
             if (of is null)

@@ -123,6 +123,11 @@ internal sealed partial class AuditCheckpoints(
             {
                 var first = await Task.WhenAny(tick, wanted);
                 await first;
+                if (first == tick && !await tick)
+                {
+                    return; // The timer is gone: a start that failed is being undone, and nobody called StopAsync.
+                }
+
                 await TrySignAsync();
                 if (first == tick)
                 {
