@@ -167,6 +167,8 @@ public sealed class ChatCompletionTests : IDisposable
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"n":2}""", "n")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"functions":[]}""", "functions")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"max_tokens":0}""", "max_tokens")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"max_completion_tokens":9,"max_tokens":"9"}""",
+        "max_tokens")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"route":"random"}""", "route")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"privacy":{"modus":"mesh"}}""", "privacy.modus")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"privacy":{"mode":"secret"}}""", "privacy.mode")]

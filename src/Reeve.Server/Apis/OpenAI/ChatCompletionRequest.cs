@@ -104,6 +104,8 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
     private static ChatRequest ReadSettings(RequestObject body, ChatMessageReader messages, ChatRoute route)
     {
         var functions = ReadFunctions(body);
+        var newer = body.Integer("max_completion_tokens", 1, OutputTokensMax);
+        var older = body.Integer("max_tokens", 1, OutputTokensMax);
         return new ChatRequest
         {
             Model = route.Model,
@@ -117,8 +119,7 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
             ToolMode = ReadToolMode(body, functions),
             ParallelToolCalls = body.Boolean("parallel_tool_calls"),
             Format = ReadFormat(body),
-            OutputTokensMax = (int?)(body.Integer("max_completion_tokens", 1, OutputTokensMax)
-                ?? body.Integer("max_tokens", 1, OutputTokensMax)),
+            OutputTokensMax = (int?)(newer ?? older),
             Temperature = body.Number("temperature", 0, 2, 6),
             TopP = body.Number("top_p", 0, 1, 6),
             FrequencyPenalty = body.Number("frequency_penalty", -2, 2, 6),

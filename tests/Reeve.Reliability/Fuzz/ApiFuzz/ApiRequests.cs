@@ -238,7 +238,9 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
     {
         var schema = spec.Resolve(request.Operation.BodySchema!.Value);
         var body = JsonNode.Parse(request.Body ?? "{}"u8.ToArray())!.AsObject();
-        var names = schema.GetProperty("properties").EnumerateObject().Select(static one => one.Name).ToList();
+        var names = schema.TryGetProperty("properties", out var known)
+            ? known.EnumerateObject().Select(static one => one.Name).ToList()
+            : [];
         switch (pcg.Next(4))
         {
             case 0 when body.Count > 0:

@@ -42,6 +42,7 @@ internal static class MatrixFields
         "tools[].actions[].description", "tools[].actions[].name", "tools[].name", "user.name",
         "context.metadata.*", "filter.*", "metadata.*", "output_schema.*", "tools[].actions[].parameters.*",
         "tools[].config.*", "user.metadata.*",
+        ".*", "nonce", "privacy.encryptedPrompt",
         "messages[].tool_call_id", "messages[].tool_calls[].*", "models[]", "response_format.*", "tools[].*", "user",
     };
 
@@ -83,7 +84,7 @@ internal static class MatrixFields
         }
 
         var (first, rest) = name.Split('.', 2) is [var head, var tail] ? (head, tail) : (name, null);
-        if (first == "*")
+        if (first is "*" or "")
         {
             body["k"] = value;
             return;

@@ -332,8 +332,10 @@ internal static partial class TenantMatrix
             if (operation.BodySchema is { } schema)
             {
                 var body = new JsonObject();
-                foreach (var name in spec.Resolve(schema).GetProperty("required").EnumerateArray()
-                    .Select(static one => one.GetString()!))
+                var names = spec.Resolve(schema).TryGetProperty("required", out var required)
+                    ? required.EnumerateArray().Select(static one => one.GetString()!)
+                    : [];
+                foreach (var name in names)
                 {
                     body[name] = name switch
                     {
@@ -427,7 +429,7 @@ internal static partial class TenantMatrix
 
     [GeneratedRegex("""
         (agt|agent|conv|task|run|msg|rcpt|key|evt|acct|doc|chk|req|whk)_[0-9A-Z]{26}|whsec_[A-Za-z0-9+/=]+
-        |"version":\d+|"run_count":\d+|chatcmpl-[0-9A-Z]{26}|"created":\d+
+        |"version":\d+|"run_count":\d+|chatcmpl-[0-9A-Z]{26}|"created":\d+|"signature":"[\w-]+"
         |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z|"(duration|latency)_ms":\d+|(mesh|afk)_[a-z]+_\w{38}
         |"last_four":"\w+"|made[\ -]\d+|"(balance_usd|balanceUsd|balance_credits|credits_used)":[0-9.]+
         |"(document_count|message_count|total)":\d+|"slug":"[a-z0-9-]*"|"sha256":"\w+"|"(input|output)_tokens":\d+
