@@ -9,7 +9,7 @@ using static Reeve.Server.Tests.Runs.ScriptedChatClient;
 
 namespace Reeve.Server.Tests.Chat;
 
-/// <summary>The modes of <c>privacy</c>: attested, and sealed to the key of the server.</summary>
+/// <summary>The modes of <c>privacy</c>: attested, and sealed to the server's key, which is not taken yet.</summary>
 public sealed class ChatPrivacyTests : IDisposable
 {
     private const string Path = "/v1/chat/completions";
@@ -36,32 +36,16 @@ public sealed class ChatPrivacyTests : IDisposable
         Assert.True(verdict.Json.GetProperty("valid").GetBoolean(), verdict.Text);
     }
 
-    [Theory]
-    [InlineData("What is the plan?", "be brief|What is the plan?")]
-    [InlineData("""[{"role":"user","content":"Only this."}]""", "Only this.")]
-    [InlineData("[not JSON", "be brief|[not JSON")]
-    public async Task Nitro_OpensTheBox_AndPutsItInThePlaceOfTheLastWords(string sealedText, string prompt)
-    {
-        await using var server = await StartAsync();
-        var answer = await server.Client.PostAsync(Path, $$"""
-            {"model":"mesh/house-1","privacy":{"mode":"nitro","encryptedPrompt":"{{Seal(server, sealedText)}}"},
-             "messages":[{"role":"system","content":"be brief"},{"role":"user","content":"(sealed)"}]}
-            """);
-        Assert.True(answer.Status == 200, answer.Text);
-        Assert.Equal(prompt, string.Join('|', Assert.Single(_model.Prompts).Select(static one => one.Text)));
-        var run = await server.Client.GetAsync("/v1/runs");
-        Assert.Equal("protected", run.Json.GetProperty("data")[0].GetProperty("privacy_class").GetString());
-    }
-
     [Fact]
-    public async Task Nitro_WithoutMessages_IsTheConversation()
+    public async Task Nitro_IsRefusedWhileNothingIsEncryptedAtRest()
     {
         await using var server = await StartAsync();
         var answer = await server.Client.PostAsync(Path, $$"""
-            {"model":"mesh/house-1","privacy":{"mode":"nitro","encryptedPrompt":"{{Seal(server, "Hello.")}}"} }
+            {"model":"mesh/house-1","privacy":{"mode":"nitro","encryptedPrompt":"{{Seal(server, "Hello.")}}"},
+             "messages":[{"role":"user","content":"(sealed)"}]}
             """);
-        Assert.True(answer.Status == 200, answer.Text);
-        Assert.Equal("Hello.", Assert.Single(Assert.Single(_model.Prompts)).Text);
+        Assert.Equal((422, "no_permitted_route"), (answer.Status, answer.ErrorCode));
+        Assert.Equal(0, _model.Calls);
     }
 
     [Theory]

@@ -38,16 +38,14 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
         var user = body.String("user", 1, 128);
         var metadata = body.Metadata("metadata");
         var privacy = ChatPrivacy.Read(body, keys);
-        using var opened = privacy.Open(document.RootElement);
-        var conversation = opened?.RootElement ?? document.RootElement;
         var messages = new ChatMessageReader();
-        messages.Read(opened is null ? body : new RequestObject(conversation));
+        messages.Read(body);
         var route = ChatRoute.Read(body, catalog, ModelsMax);
         var chat = ReadSettings(body, messages, route) with
         {
             Admitted = new ChatAdmitted
             {
-                Messages = conversation.GetProperty("messages").Clone(),
+                Messages = document.RootElement.GetProperty("messages").Clone(),
                 Settings = Keep(body),
                 Routing = route.Mode,
                 Chain = route.Chain,
