@@ -24,8 +24,8 @@ internal sealed record ProviderSettings
 
     internal TimeSpan Timeout => TimeSpan.FromMilliseconds(TimeoutMilliseconds);
 
-    /// <summary>Calls under way at once.</summary>
-    public int MaxConcurrency { get; init; } = 100;
+    /// <summary>Calls under way at once; by itself only what a node takes in bounds them.</summary>
+    public int MaxConcurrency { get; init; } = ConcurrencyMax;
 
     /// <summary>The share of failed calls, 0-1, above which the circuit opens; so with 1 it never does.</summary>
     public double ErrorRate { get; init; } = 0.2;

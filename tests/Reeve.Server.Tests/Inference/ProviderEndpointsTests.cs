@@ -13,7 +13,7 @@ public sealed class ProviderEndpointsTests
         var answer = await server.Client.GetAsync("/v1/providers/config");
         Assert.Equal(
             """{"data":[{"provider":"house-1","enabled":true,"priority":10,"routingWeight":1,"timeoutMs":30000,"""
-            + "\"maxConcurrency\":100,\"circuitBreaker\":{\"errorRate\":0.2,\"cooldownMs\":60000},"
+            + "\"maxConcurrency\":10000,\"circuitBreaker\":{\"errorRate\":0.2,\"cooldownMs\":60000},"
             + "\"privacy\":{\"zero_retention\":false,\"operator_run\":false,\"in_process\":false},"
             + "\"credential\":\"none\"}],"
             + "\"has_more\":false,\"next_cursor\":null}", answer.Text);
