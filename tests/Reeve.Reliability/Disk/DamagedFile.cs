@@ -21,7 +21,7 @@ internal sealed class DamagedFile
 
     /// <summary>
     /// Columns that nothing else in the file repeats or hashes, so that nobody can tell a changed value from a true
-    /// one: what operators and users chose, times, names of requests, and the signs and small words of documents.
+    /// one: what operators and users chose, times, requests and their names, and the signs and small words of documents.
     /// </summary>
     private static readonly HashSet<string> SaidOnce = new(StringComparer.Ordinal)
     {
@@ -37,8 +37,11 @@ internal sealed class DamagedFile
         "idempotency_records.created_at", "documents.name", "documents.mime_type", "documents.bytes",
         "documents.sha256", "documents.status", "documents.privacy_class", "documents.metadata",
         "documents.created_at", "documents.updated_at", "chunks.headings", "chunks.text", "chunks.page",
-        "key_months.month", "key_months.requests", "key_months.tokens", "search_indexes.open_block",
-        "search_indexes.open_chunk_count", "settings.name", "settings.value", "schema_migrations.applied_at",
+        "key_months.month", "key_months.requests", "key_months.tokens", "low_balances.at", "request_log.account_id",
+        "request_log.request_id", "request_log.key_id", "request_log.method", "request_log.path", "request_log.status",
+        "request_log.code", "request_log.run_id", "request_log.latency", "request_log.created_at",
+        "search_indexes.open_block", "search_indexes.open_chunk_count", "settings.name", "settings.value",
+        "schema_migrations.applied_at",
     };
 
     private readonly LoadedServer _server;

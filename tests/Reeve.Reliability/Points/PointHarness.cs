@@ -86,7 +86,7 @@ internal static class PointHarness
         await using var scenarios = await PointScenarios.StartAsync(
             provider, static (come, number) => come == Failpoints.LoopAsked && number == 1);
         scenarios.IsArmed = true;
-        await scenarios.PlayAsync();
+        await scenarios.PlayAsync(Failpoints.HostTurnBegun, 1);
         var database = scenarios.Server.Database;
         await database.WriteAsync(static session =>
         {
