@@ -21,7 +21,7 @@ internal sealed class DamagedFile
 
     /// <summary>
     /// Columns that nothing else in the file repeats or hashes, so that nobody can tell a changed value from a true
-    /// one: what operators and users chose, times, requests and their names, and the signs and small words of documents.
+    /// one: what operators and users chose, times, requests and their names, the signs and small words of documents.
     /// </summary>
     private static readonly HashSet<string> SaidOnce = new(StringComparer.Ordinal)
     {
