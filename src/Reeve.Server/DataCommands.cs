@@ -48,6 +48,11 @@ internal static class DataCommands
         {
             await output.WriteLineAsync(
                 "The signatures of receipts were not checked: the master key of this data is not here.");
+            if (verifier.SealedEvents > 0)
+            {
+                await output.WriteLineAsync(
+                    $"Of {verifier.SealedEvents} encrypted events only the hashes were checked, for the same reason.");
+            }
         }
 
         return violations.Count == 0 ? 0 : 1;

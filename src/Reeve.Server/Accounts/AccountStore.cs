@@ -23,11 +23,14 @@ internal static class AccountStore
         session.List("SELECT " + Columns + " FROM accounts WHERE ($1 IS NULL OR id < $1) ORDER BY id DESC LIMIT $2",
             Map, after, limit);
 
-    internal static void Insert(DbSession session, Account account) =>
+    internal static void Insert(DbSession session, Account account)
+    {
         session.Execute("INSERT INTO accounts (" + Columns + ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             account.Id, account.Name, account.Plan, account.Status, account.IsOperator ? 1 : 0,
             JsonSerializer.Serialize(account.Limits, AccountsJson.Wire.UsageLimits), account.Metadata.GetRawText(),
             account.CreatedAt.ToUnixTimeMilliseconds());
+        session.Keys?.Create(session, new TenantContext(account.Id), account.CreatedAt);
+    }
 
     internal static void Update(DbSession session, Account account) =>
         session.Execute("UPDATE accounts SET name = $2, plan = $3, status = $4, limits = $5, metadata = $6 "

@@ -30,6 +30,9 @@ internal sealed record Conversation
 
     internal required DateTimeOffset UpdatedAt { get; init; }
 
+    /// <summary>True when title, user, metadata and copied messages are encrypted.</summary>
+    internal bool IsSealed { get; init; }
+
     /// <summary>The user's own id inside <see cref="User"/>.</summary>
     internal string? UserId => User is { } user && user.TryGetProperty("id", out var id)
         && id.ValueKind == JsonValueKind.String ? id.GetString() : null;

@@ -39,6 +39,7 @@ internal sealed class ConversationCatalog(
                 Metadata = metadata,
                 CreatedAt = now,
                 UpdatedAt = now,
+                IsSealed = agent.Config.PrivacyClass == PrivacyClass.Confidential,
             });
         });
     }
@@ -87,6 +88,7 @@ internal sealed class ConversationCatalog(
 
             var changed = old with
             {
+                IsSealed = old.IsSealed || ConversationStore.HasSealedRun(session, tenant, old.Id),
                 Title = title ?? (body.Has("title") ? DerivedTitle(session, tenant, old.Id) : old.Title),
                 Status = status ?? old.Status,
                 Metadata = metadata is { } change
@@ -158,6 +160,7 @@ internal sealed class ConversationCatalog(
             var now = time.GetUtcNow();
             var fork = source with
             {
+                IsSealed = source.IsSealed || ConversationStore.HasSealedRun(session, tenant, source.Id),
                 Id = ids.New(Id.Conversation),
                 Status = ConversationStatuses.Active,
                 ForkedFrom = new ForkedFrom(source.Id, copied.Count == 0 ? null : copied[^1].Id),
@@ -165,7 +168,7 @@ internal sealed class ConversationCatalog(
                 UpdatedAt = now,
             };
             ConversationStore.Insert(session, tenant, fork, agent.Config.ConversationLimit);
-            Copy(session, tenant, fork.Id, copied);
+            Copy(session, tenant, fork, copied);
             return View(session, tenant, fork);
         });
     }
@@ -204,13 +207,13 @@ internal sealed class ConversationCatalog(
     }
 
     // Each copy carries the strictest class so far: what was said under it may be in every later answer.
-    private void Copy(DbSession session, TenantContext tenant, string forkId, List<Message> copied)
+    private void Copy(DbSession session, TenantContext tenant, Conversation fork, List<Message> copied)
     {
         var strictest = PrivacyClass.Standard;
         for (var i = 0; i < copied.Count; i++)
         {
             strictest = PrivacyClasses.Stricter(strictest, copied[i].PrivacyClass);
-            ConversationStore.InsertCopy(session, tenant, forkId, i + 1, copied[i] with
+            ConversationStore.InsertCopy(session, tenant, fork, i + 1, copied[i] with
             {
                 Id = ids.New(Id.Message),
                 PrivacyClass = strictest,

@@ -25,8 +25,11 @@ internal static class ConversationStore
         session.Execute("INSERT INTO conversations (id, account_id, agent_id, title, status, user_id, user, metadata, "
             + "forked_from_conversation, forked_from_message, created_at, updated_at) "
             + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-            conversation.Id, tenant.AccountId, conversation.AgentId, conversation.Title, conversation.Status,
-            conversation.UserId, conversation.User?.GetRawText(), conversation.Metadata.GetRawText(),
+            conversation.Id, tenant.AccountId, conversation.AgentId, Title(session, tenant, conversation),
+            conversation.Status, conversation.UserId,
+            session.Stored(conversation.IsSealed, tenant, ContentColumns.ConversationUser, conversation.Id,
+                conversation.User?.GetRawText()),
+            Metadata(session, tenant, conversation),
             conversation.ForkedFrom?.ConversationId, conversation.ForkedFrom?.MessageId,
             conversation.CreatedAt.ToUnixTimeMilliseconds(), conversation.UpdatedAt.ToUnixTimeMilliseconds());
     }
@@ -43,27 +46,47 @@ internal static class ConversationStore
         }
     }
 
+    private static object? Title(DbSession session, TenantContext tenant, Conversation conversation) => session.Stored(
+        conversation is { IsSealed: true, Title: not "" }, tenant, ContentColumns.ConversationTitle, conversation.Id,
+        conversation.Title);
+
+    private static object? Metadata(DbSession session, TenantContext tenant, Conversation conversation) =>
+        session.Stored(conversation.IsSealed, tenant, ContentColumns.ConversationMetadata, conversation.Id,
+            conversation.Metadata.GetRawText());
+
     internal static void InsertCopy(
-        DbSession session, TenantContext tenant, string conversationId, long position, Message message) =>
+        DbSession session, TenantContext tenant, Conversation conversation, long position, Message message) =>
         session.Execute("INSERT INTO copied_messages (conversation_id, position, account_id, id, role, status, "
             + "privacy_class, in_context, created_at, content, sources) "
             + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-            conversationId, position, tenant.AccountId, message.Id, message.Role,
+            conversation.Id, position, tenant.AccountId, message.Id, message.Role,
             message.IsComplete ? "completed" : "incomplete", message.PrivacyClass.Word(), message.InContext ? 1 : 0,
-            message.CreatedAt.ToUnixTimeMilliseconds(), message.Content, message.Sources.GetRawText());
+            message.CreatedAt.ToUnixTimeMilliseconds(),
+            session.Stored(conversation.IsSealed, tenant, ContentColumns.CopiedContent, message.Id,
+                message.Content),
+            session.Stored(conversation.IsSealed, tenant, ContentColumns.CopiedSources, message.Id,
+                message.Sources.GetRawText()));
+
+    /// <summary>True when a run of the conversation is encrypted.</summary>
+    internal static bool HasSealedRun(DbSession session, TenantContext tenant, string id) => session.Exists(
+        "SELECT 1 FROM runs WHERE conversation_id = $1 AND account_id = $2 AND typeof(input) = 'blob' LIMIT 1",
+        id, tenant.AccountId);
 
     internal static Conversation? Find(DbSession session, TenantContext tenant, string id) =>
-        session.Single(Columns + "WHERE id = $1 AND account_id = $2", Row, id, tenant.AccountId);
+        session.Single(Columns + "WHERE id = $1 AND account_id = $2", row => Row(session, row, tenant),
+            id, tenant.AccountId);
 
     /// <summary>Gives a conversation that was made empty the title of its first input.</summary>
-    internal static void SetTitleIfEmpty(DbSession session, TenantContext tenant, string id, string title) =>
+    internal static void SetTitleIfEmpty(
+        DbSession session, TenantContext tenant, string id, string title, bool isSealed) =>
         session.Execute("UPDATE conversations SET title = $3 WHERE id = $1 AND account_id = $2 AND title = ''",
-            id, tenant.AccountId, title);
+            id, tenant.AccountId, session.Stored(isSealed, tenant, ContentColumns.ConversationTitle, id, title));
 
     internal static void Update(DbSession session, TenantContext tenant, Conversation conversation) => session.Execute(
         "UPDATE conversations SET title = $3, status = $4, metadata = $5, updated_at = $6 "
-        + "WHERE id = $1 AND account_id = $2", conversation.Id, tenant.AccountId, conversation.Title,
-        conversation.Status, conversation.Metadata.GetRawText(), conversation.UpdatedAt.ToUnixTimeMilliseconds());
+        + "WHERE id = $1 AND account_id = $2", conversation.Id, tenant.AccountId,
+        Title(session, tenant, conversation), conversation.Status, Metadata(session, tenant, conversation),
+        conversation.UpdatedAt.ToUnixTimeMilliseconds());
 
     /// <summary>Newest first; one more than <paramref name="limit"/>, so that the page knows of the next.</summary>
     internal static List<Conversation> List(
@@ -71,19 +94,20 @@ internal static class ConversationStore
     {
         // One statement for each index: by agent, by user, by account.
         var before = after ?? "~";
+        Conversation Read(DbDataReader row) => Row(session, row, tenant);
         if (filter.AgentId is not null)
         {
             return session.List(Columns + "WHERE agent_id = $1 AND id < $2 AND account_id = $3 "
-                + "AND status = coalesce($4, status) AND ($5 IS NULL OR user_id = $5) ORDER BY id DESC LIMIT $6", Row,
+                + "AND status = coalesce($4, status) AND ($5 IS NULL OR user_id = $5) ORDER BY id DESC LIMIT $6", Read,
                 filter.AgentId, before, tenant.AccountId, filter.Status, filter.UserId, limit + 1);
         }
 
         return filter.UserId is not null
             ? session.List(Columns + "WHERE account_id = $1 AND user_id = $2 AND id < $3 "
-                + "AND status = coalesce($4, status) ORDER BY id DESC LIMIT $5", Row,
+                + "AND status = coalesce($4, status) ORDER BY id DESC LIMIT $5", Read,
                 tenant.AccountId, filter.UserId, before, filter.Status, limit + 1)
             : session.List(Columns + "WHERE account_id = $1 AND id < $2 AND status = coalesce($3, status) "
-                + "ORDER BY id DESC LIMIT $4", Row, tenant.AccountId, before, filter.Status, limit + 1);
+                + "ORDER BY id DESC LIMIT $4", Read, tenant.AccountId, before, filter.Status, limit + 1);
     }
 
     /// <summary>One pass over the runs' short columns; only a run that broke off has its text looked at.</summary>
@@ -109,14 +133,21 @@ internal static class ConversationStore
         + "AND status IN ('queued', 'running', 'requires_action') ORDER BY ordinal LIMIT 1",
         static row => row.GetString(0), id, tenant.AccountId);
 
-    private static Conversation Row(DbDataReader row) => new()
+    /// <summary>A title, which stands in other lists of conversations too.</summary>
+    internal static string TitleOf(DbSession session, DbDataReader row, int column, TenantContext tenant, string id) =>
+        session.Text(row, column, tenant, ContentColumns.ConversationTitle, id)!;
+
+    private static Conversation Row(DbSession session, DbDataReader row, TenantContext tenant) => new()
     {
         Id = row.GetString(0),
         AgentId = row.GetString(1),
-        Title = row.GetString(2),
+        Title = TitleOf(session, row, 2, tenant, row.GetString(0)),
         Status = row.GetString(3),
-        User = row.StringOrNull(4) is { } user ? JsonElement.Parse(user) : null,
-        Metadata = JsonElement.Parse(row.GetString(5)),
+        User = session.Text(row, 4, tenant, ContentColumns.ConversationUser, row.GetString(0)) is { } user
+            ? JsonElement.Parse(user) : null,
+        Metadata = JsonElement.Parse(
+            session.Text(row, 5, tenant, ContentColumns.ConversationMetadata, row.GetString(0))!),
+        IsSealed = row.GetFieldType(5) == typeof(byte[]) || row.GetFieldType(2) == typeof(byte[]),
         ForkedFrom = row.StringOrNull(6) is { } source ? new ForkedFrom(source, row.StringOrNull(7)) : null,
         CreatedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(8)),
         UpdatedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(9)),

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text.Json;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Conversations;
@@ -31,7 +32,7 @@ internal static class ConversationSummaries
         session.List(Columns + "WHERE c.agent_id = $1 AND c.account_id = $2 "
         + "AND ($3 IS NULL OR ' ' || $3 || ' ' LIKE '% ' || " + Newest + " || ' %') "
         + "ORDER BY c.id DESC LIMIT $4 OFFSET $5",
-        Row, agentId, tenant.AccountId, statuses, limit, offset);
+        row => Row(session, row, tenant), agentId, tenant.AccountId, statuses, limit, offset);
 
     internal static long Count(DbSession session, TenantContext tenant, string agentId, string? statuses) =>
         session.Count(
@@ -41,18 +42,38 @@ internal static class ConversationSummaries
 
     internal static ConversationSummary? Find(DbSession session, TenantContext tenant, string agentId, string id) =>
         session.Single(Columns + "WHERE c.id = $1 AND c.agent_id = $2 AND c.account_id = $3",
-            Row, id, agentId, tenant.AccountId);
+            row => Row(session, row, tenant), id, agentId, tenant.AccountId);
 
     /// <summary>The id and the name that the first run gave which had any; each null when none did.</summary>
-    internal static (string? Id, string? Name) FirstUser(DbSession session, TenantContext tenant, string id) => (
-        FirstUser(session, tenant, id, "$.id"), FirstUser(session, tenant, id, "$.name"));
+    internal static (string? Id, string? Name) FirstUser(DbSession session, TenantContext tenant, string id)
+    {
+        var (userId, name) = ((string?)null, (string?)null);
+        var after = 0L;
+        while ((userId is null || name is null) && NextUser(session, tenant, id, after) is { } run)
+        {
+            userId ??= Member(run.User, "id");
+            name ??= Member(run.User, "name");
+            after = run.Ordinal;
+        }
 
-    private static string? FirstUser(DbSession session, TenantContext tenant, string id, string path) => session.Single(
-        "SELECT json_extract(user, $3) FROM runs WHERE conversation_id = $1 AND account_id = $2 AND erased_at IS NULL "
-        + "AND json_extract(user, $3) IS NOT NULL ORDER BY ordinal LIMIT 1",
-        static row => row.StringOrNull(0), id, tenant.AccountId, path);
+        return (userId, name);
+    }
 
-    private static ConversationSummary Row(DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.Time(4), row.Time(5),
+    private static UserOfRun? NextUser(DbSession session, TenantContext tenant, string id, long after) =>
+        session.Single("SELECT ordinal, user, id FROM runs WHERE conversation_id = $1 AND account_id = $2 "
+            + "AND ordinal > $3 AND user IS NOT NULL AND erased_at IS NULL ORDER BY ordinal LIMIT 1",
+            row => new UserOfRun(row.GetInt64(0), JsonElement.Parse(
+                session.Text(row, 1, tenant, ContentColumns.RunUser, row.GetString(2))!)),
+            id, tenant.AccountId, after);
+
+    private static string? Member(JsonElement user, string name) =>
+        user.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+
+    private sealed record UserOfRun(long Ordinal, JsonElement User);
+
+    private static ConversationSummary Row(DbSession session, DbDataReader row, TenantContext tenant) => new(
+        row.GetString(0), row.GetString(1),
+        ConversationStore.TitleOf(session, row, 2, tenant, row.GetString(0)), row.GetString(3), row.Time(4),
+        row.Time(5),
         row.GetInt64(6), row.GetInt64(7));
 }

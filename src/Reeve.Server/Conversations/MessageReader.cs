@@ -49,7 +49,7 @@ internal static class MessageReader
         }
 
         if (session.Single(RunColumns + "WHERE conversation_id = $1 AND account_id = $2 AND user_message_id < $3 "
-            + "AND erased_at IS NULL ORDER BY ordinal DESC LIMIT 1", ReadRun,
+            + "AND erased_at IS NULL ORDER BY ordinal DESC LIMIT 1", ReadRun(session, tenant),
             conversationId, tenant.AccountId, messageId) is { } before)
         {
             var call = ToolMessageId.Call(before.UserMessageId, messageId);
@@ -113,7 +113,7 @@ internal static class MessageReader
         {
             var copies = session.List(CopyColumns + "WHERE conversation_id = $1 AND account_id = $2 AND position > $3 "
                 + "ORDER BY position LIMIT $4",
-                ReadCopy, conversationId, tenant.AccountId, from.Number, query.Limit + 1);
+                ReadCopy(session, tenant), conversationId, tenant.AccountId, from.Number, query.Limit + 1);
             foreach (var copy in copies)
             {
                 count++;
@@ -123,8 +123,8 @@ internal static class MessageReader
 
         // A run shows one message at least, save the one that the page before ended in.
         var runs = session.List(RunColumns + "WHERE conversation_id = $1 AND account_id = $2 AND ordinal >= $3 "
-            + "AND erased_at IS NULL ORDER BY ordinal LIMIT $4", ReadRun, conversationId, tenant.AccountId,
-            from.IsCopied ? long.MinValue : from.Number, query.Limit + 2 - count);
+            + "AND erased_at IS NULL ORDER BY ordinal LIMIT $4", ReadRun(session, tenant),
+            conversationId, tenant.AccountId, from.IsCopied ? long.MinValue : from.Number, query.Limit + 2 - count);
         foreach (var run in runs)
         {
             foreach (var (part, message) in run.Messages(query.WithTools))
@@ -145,8 +145,8 @@ internal static class MessageReader
         if (!from.IsCopied)
         {
             var runs = session.List(RunColumns + "WHERE conversation_id = $1 AND account_id = $2 AND ordinal <= $3 "
-                + "AND erased_at IS NULL ORDER BY ordinal DESC LIMIT $4", ReadRun, conversationId, tenant.AccountId,
-                from.Number, query.Limit + 2);
+                + "AND erased_at IS NULL ORDER BY ordinal DESC LIMIT $4", ReadRun(session, tenant),
+                conversationId, tenant.AccountId, from.Number, query.Limit + 2);
             foreach (var run in runs)
             {
                 foreach (var (part, message) in run.Messages(query.WithTools).Reverse())
@@ -166,7 +166,7 @@ internal static class MessageReader
         }
 
         var copies = session.List(CopyColumns + "WHERE conversation_id = $1 AND account_id = $2 AND position < $3 "
-            + "ORDER BY position DESC LIMIT $4", ReadCopy, conversationId, tenant.AccountId,
+            + "ORDER BY position DESC LIMIT $4", ReadCopy(session, tenant), conversationId, tenant.AccountId,
             from.IsCopied ? from.Number : long.MaxValue, query.Limit + 1);
         foreach (var copy in copies)
         {
@@ -181,7 +181,7 @@ internal static class MessageReader
         {
             var runs = session.List(RunColumns + "WHERE conversation_id = $1 AND account_id = $2 AND ordinal < $3 "
                 + "AND erased_at IS NULL AND status IN ('completed', 'cancelled') ORDER BY ordinal DESC LIMIT $4",
-                ReadRun, conversationId, tenant.AccountId, before, HistoryBatch);
+                ReadRun(session, tenant), conversationId, tenant.AccountId, before, HistoryBatch);
             foreach (var run in runs)
             {
                 yield return new HistoryTurn(run.Input, run.Output.Length == 0 ? null : run.Output);
@@ -196,7 +196,7 @@ internal static class MessageReader
 
         string? answer = null;
         foreach (var copy in session.List(CopyColumns + "WHERE conversation_id = $1 AND account_id = $2 "
-            + "AND in_context = 1 ORDER BY position DESC", ReadCopy, conversationId, tenant.AccountId))
+            + "AND in_context = 1 ORDER BY position DESC", ReadCopy(session, tenant), conversationId, tenant.AccountId))
         {
             if (copy.Role == MessageRoles.Assistant)
             {
@@ -209,9 +209,12 @@ internal static class MessageReader
         }
     }
 
-    private static RunMessages ReadRun(DbDataReader row)
+    private static Func<DbDataReader, RunMessages> ReadRun(DbSession session, TenantContext tenant) => row =>
     {
-        var outcome = row.StringOrNull(11) is { } json ? JsonElement.Parse(json) : default;
+        string? Text(int column, string name) =>
+            session.Text(row, column, tenant, name, row.GetString(0));
+
+        var outcome = Text(11, ContentColumns.RunOutcome) is { } json ? JsonElement.Parse(json) : default;
         return new RunMessages
         {
             RunId = row.GetString(0),
@@ -223,14 +226,14 @@ internal static class MessageReader
             FinishedAt = row.LongOrNull(6) is { } at ? Time(at) : null,
             UserMessageId = row.GetString(7),
             MessageId = row.GetString(8),
-            Input = row.StringOrNull(9) ?? "",
-            Output = row.StringOrNull(10) ?? "",
+            Input = Text(9, ContentColumns.RunInput) ?? "",
+            Output = Text(10, ContentColumns.RunOutput) ?? "",
             Sources = Member(outcome, "sources"),
             ToolCalls = Member(outcome, "tool_calls"),
         };
-    }
+    };
 
-    private static Message ReadCopy(DbDataReader row) => new()
+    private static Func<DbDataReader, Message> ReadCopy(DbSession session, TenantContext tenant) => row => new Message
     {
         Id = row.GetString(0),
         Role = row.GetString(2),
@@ -238,8 +241,9 @@ internal static class MessageReader
         PrivacyClass = PrivacyClasses.Parse(row.GetString(4)),
         InContext = row.GetBoolean(5),
         CreatedAt = Time(row.GetInt64(6)),
-        Content = row.GetString(7),
-        Sources = JsonElement.Parse(row.GetString(8)),
+        Content = session.Text(row, 7, tenant, ContentColumns.CopiedContent, row.GetString(0))!,
+        Sources = JsonElement.Parse(
+            session.Text(row, 8, tenant, ContentColumns.CopiedSources, row.GetString(0))!),
     };
 
     private static JsonElement Member(JsonElement outcome, string name) =>

@@ -31,6 +31,9 @@ internal sealed record Document
     internal required DateTimeOffset CreatedAt { get; init; }
 
     internal required DateTimeOffset UpdatedAt { get; init; }
+
+    /// <summary>True when it is or was confidential: what it says is encrypted, and stays so.</summary>
+    internal bool IsSealed { get; init; }
 }
 
 /// <summary>Why a document could not be read.</summary>

@@ -29,14 +29,20 @@ internal static class DocumentCheck
     }
 
     private static List<DocumentRow> Page(DbSession session, long after) => session.List(
-        "SELECT number, id, account_id, agent_id, chunk_count FROM documents WHERE number > $1 AND status = 'ready' "
-        + "ORDER BY number LIMIT $2",
+        "SELECT number, id, account_id, agent_id, chunk_count, typeof(name) = 'blob' FROM documents "
+        + "WHERE number > $1 AND status = 'ready' ORDER BY number LIMIT $2",
         static row => new DocumentRow(
-            row.GetInt64(0), row.GetString(1), new TenantContext(row.GetString(2)), row.GetString(3), row.GetInt64(4)),
+            row.GetInt64(0), row.GetString(1), new TenantContext(row.GetString(2)), row.GetString(3), row.GetInt64(4),
+            row.GetBoolean(5)),
         after, PageDocuments);
 
     private static string? Problem(DbSession session, DocumentRow document)
     {
+        if (document.IsSealed && session.Keys is null)
+        {
+            return null; // Nobody can read it here.
+        }
+
         try
         {
             var chunks = DocumentStore.Chunks(session, document.Tenant, document.Id, -1, int.MaxValue);
@@ -94,6 +100,7 @@ internal static class DocumentCheck
             return "its index is not what it was";
         }
 
+        var key = document.IsSealed ? session.ContentKey(document.Tenant) : null;
         var reader = new TermReader();
         var read = new List<string>();
         for (var chunk = 0; chunk < chunks.Count; chunk++)
@@ -101,7 +108,8 @@ internal static class DocumentCheck
             read.Clear();
             reader.Read(chunks[chunk].Text, read);
             if (read.CountBy(static term => term).Any(
-                term => counts[chunk].GetValueOrDefault(term.Key) < term.Value))
+                term => counts[chunk].GetValueOrDefault(
+                    key?.Blind(document.AgentId, term.Key) ?? term.Key) < term.Value))
             {
                 return $"chunk {chunk} has words that its index has not";
             }
@@ -110,5 +118,6 @@ internal static class DocumentCheck
         return null;
     }
 
-    private sealed record DocumentRow(long Number, string Id, TenantContext Tenant, string AgentId, long ChunkCount);
+    private sealed record DocumentRow(long Number, string Id, TenantContext Tenant, string AgentId, long ChunkCount,
+        bool IsSealed);
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Reeve.Server.Inference.Providers.Builtin;
+using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
 
@@ -50,6 +51,13 @@ internal sealed record DocumentPostings(IReadOnlyList<Posting> Terms, long TermC
         return new DocumentPostings([.. packed.OrderBy(static entry => entry.Key, StringComparer.Ordinal)
             .Select(static entry => new Posting(entry.Key, [.. entry.Value]))], total);
     }
+
+    /// <summary>The same for an encrypted document: its terms as only the account's key tells them.</summary>
+    internal DocumentPostings Blinded(ContentKey key, string agentId) => this with
+    {
+        Terms = [.. Terms.Select(posting => posting with { Term = key.Blind(agentId, posting.Term) })
+            .OrderBy(static posting => posting.Term, StringComparer.Ordinal)],
+    };
 
     internal string TermList()
     {

@@ -15,22 +15,28 @@ internal static class DocumentStore
         session.Exists("SELECT 1 FROM agents WHERE id = $1 AND account_id = $2", agentId, tenant.AccountId);
 
     internal static Document? Find(DbSession session, TenantContext tenant, string id) => session.Single(
-        $"SELECT {Columns} FROM documents WHERE id = $1 AND account_id = $2", Map, id, tenant.AccountId);
+        $"SELECT {Columns} FROM documents WHERE id = $1 AND account_id = $2", row => Map(session, row, tenant), id,
+        tenant.AccountId);
 
     internal static Document? FindByHash(DbSession session, TenantContext tenant, string agentId, string sha256) =>
-        session.Single($"SELECT {Columns} FROM documents WHERE agent_id = $1 AND sha256 = $2 AND account_id = $3", Map,
-            agentId, sha256, tenant.AccountId);
+        session.Single($"SELECT {Columns} FROM documents WHERE agent_id = $1 AND sha256 = $2 AND account_id = $3",
+            row => Map(session, row, tenant), agentId, sha256, tenant.AccountId);
 
     /// <summary>Newest first, after the given id.</summary>
     internal static List<Document> List(
         DbSession session, TenantContext tenant, string agentId, string? status, string? after, int limit) =>
         session.List($"SELECT {Columns} FROM documents WHERE account_id = $1 AND agent_id = $2 "
-            + "AND ($3 IS NULL OR id < $3) AND ($4 IS NULL OR status = $4) ORDER BY id DESC LIMIT $5", Map,
-            tenant.AccountId, agentId, after, status, limit);
+            + "AND ($3 IS NULL OR id < $3) AND ($4 IS NULL OR status = $4) ORDER BY id DESC LIMIT $5",
+            row => Map(session, row, tenant), tenant.AccountId, agentId, after, status, limit);
 
     internal static bool HasReady(DbSession session, TenantContext tenant, string agentId) => session.Exists(
         "SELECT 1 FROM documents WHERE account_id = $1 AND agent_id = $2 AND status = 'ready' LIMIT 1",
         tenant.AccountId, agentId);
+
+    /// <summary>True when a document of the agent is encrypted.</summary>
+    internal static bool HasSealed(DbSession session, TenantContext tenant, string agentId) => session.Exists(
+        "SELECT 1 FROM documents WHERE agent_id = $1 AND account_id = $2 AND typeof(name) = 'blob' LIMIT 1",
+        agentId, tenant.AccountId);
 
     internal static long CountOf(DbSession session, TenantContext tenant, string agentId) => session.Count(
         "SELECT COUNT(*) FROM documents WHERE account_id = $1 AND agent_id = $2", tenant.AccountId, agentId);
@@ -41,16 +47,24 @@ internal static class DocumentStore
             "INSERT INTO documents (id, account_id, agent_id, name, mime_type, bytes, sha256, status, "
             + "error_code, error_message, chunk_count, privacy_class, metadata, created_at, updated_at) "
             + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING number",
-            document.Id, tenant.AccountId, document.AgentId, document.Name,
+            document.Id, tenant.AccountId, document.AgentId, Name(session, tenant, document),
             document.MimeType, document.Bytes, document.Sha256, document.Status, document.Error?.Code,
             document.Error?.Message, document.ChunkCount, document.PrivacyClass.Word(),
-            document.Metadata.GetRawText(), document.CreatedAt.ToUnixTimeMilliseconds(),
+            Metadata(session, tenant, document), document.CreatedAt.ToUnixTimeMilliseconds(),
             document.UpdatedAt.ToUnixTimeMilliseconds())!.Value;
 
     internal static void Update(DbSession session, TenantContext tenant, Document document) => session.Execute(
         "UPDATE documents SET name = $1, privacy_class = $2, metadata = $3, updated_at = $4 "
-        + "WHERE id = $5 AND account_id = $6", document.Name, document.PrivacyClass.Word(),
-        document.Metadata.GetRawText(), document.UpdatedAt.ToUnixTimeMilliseconds(), document.Id, tenant.AccountId);
+        + "WHERE id = $5 AND account_id = $6", Name(session, tenant, document),
+        document.PrivacyClass.Word(), Metadata(session, tenant, document), document.UpdatedAt.ToUnixTimeMilliseconds(),
+        document.Id, tenant.AccountId);
+
+    private static object? Name(DbSession session, TenantContext tenant, Document document) => session.Stored(
+        document.IsSealed, tenant, ContentColumns.DocumentName, document.Id, document.Name);
+
+    private static object? Metadata(DbSession session, TenantContext tenant, Document document) => session.Stored(
+        document.IsSealed, tenant, ContentColumns.DocumentMetadata, document.Id,
+        document.Metadata.GetRawText());
 
     internal static long? NumberOf(DbSession session, TenantContext tenant, string id) => session.Single(
         "SELECT number FROM documents WHERE id = $1 AND account_id = $2", static row => (long?)row.GetInt64(0), id,
@@ -69,23 +83,34 @@ internal static class DocumentStore
         session.Execute("DELETE FROM documents WHERE account_id = $1 AND agent_id = $2", tenant.AccountId, agentId);
     }
 
-    internal static void InsertChunk(DbSession session, TenantContext tenant, Chunk chunk) => session.Execute(
+    internal static void InsertChunk(DbSession session, TenantContext tenant, Chunk chunk, bool isSealed) =>
+        session.Execute(
         "INSERT INTO chunks (id, document_id, account_id, position, start, stop, page, headings, text) "
         + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", chunk.Id, chunk.DocumentId, tenant.AccountId, chunk.Index,
         chunk.Start, chunk.End, chunk.Page,
-        JsonSerializer.Serialize(chunk.Headings, RetrievalJson.Default.IReadOnlyListString), chunk.Text);
+            session.Stored(isSealed, tenant, ContentColumns.ChunkHeadings, chunk.Id,
+                JsonSerializer.Serialize(chunk.Headings, RetrievalJson.Default.IReadOnlyListString)),
+            session.Stored(isSealed, tenant, ContentColumns.ChunkText, chunk.Id, chunk.Text));
+
+    /// <summary>Encrypts the chunks of a document that became confidential.</summary>
+    internal static void SealChunks(DbSession session, TenantContext tenant, string documentId)
+    {
+        var chunks = Chunks(session, tenant, documentId, -1, int.MaxValue);
+        session.Execute("DELETE FROM chunks WHERE document_id = $1 AND account_id = $2", documentId, tenant.AccountId);
+        chunks.ForEach(chunk => InsertChunk(session, tenant, chunk, isSealed: true));
+    }
 
     /// <summary>In the order of the document, after the given position.</summary>
     internal static List<Chunk> Chunks(
         DbSession session, TenantContext tenant, string documentId, int after, int limit) => session.List(
         "SELECT id, document_id, position, start, stop, page, headings, text FROM chunks "
-        + "WHERE document_id = $1 AND account_id = $2 AND position > $3 ORDER BY position LIMIT $4", MapChunk,
-        documentId, tenant.AccountId, after, limit);
+        + "WHERE document_id = $1 AND account_id = $2 AND position > $3 ORDER BY position LIMIT $4",
+        row => MapChunk(session, row, tenant), documentId, tenant.AccountId, after, limit);
 
     internal static Chunk? ChunkAt(DbSession session, TenantContext tenant, string documentId, int position) =>
         session.Single("SELECT id, document_id, position, start, stop, page, headings, text FROM chunks "
-            + "WHERE document_id = $1 AND account_id = $2 AND position = $3", MapChunk, documentId, tenant.AccountId,
-            position);
+            + "WHERE document_id = $1 AND account_id = $2 AND position = $3", row => MapChunk(session, row, tenant),
+            documentId, tenant.AccountId, position);
 
     /// <summary>The place of a chunk in its document, or null when it is none of this one.</summary>
     internal static int? PositionOf(DbSession session, TenantContext tenant, string documentId, string chunkId) =>
@@ -93,13 +118,14 @@ internal static class DocumentStore
             static row => (int?)row.GetInt32(0), chunkId, documentId, tenant.AccountId);
 
     internal static Document? FindByNumber(DbSession session, TenantContext tenant, long number) => session.Single(
-        $"SELECT {Columns} FROM documents WHERE number = $1 AND account_id = $2", Map, number, tenant.AccountId);
+        $"SELECT {Columns} FROM documents WHERE number = $1 AND account_id = $2",
+        row => Map(session, row, tenant), number, tenant.AccountId);
 
-    private static Document Map(DbDataReader row) => new()
+    private static Document Map(DbSession session, DbDataReader row, TenantContext tenant) => new()
     {
         Id = row.GetString(0),
         AgentId = row.GetString(1),
-        Name = row.GetString(2),
+        Name = session.Text(row, 2, tenant, ContentColumns.DocumentName, row.GetString(0))!,
         MimeType = row.GetString(3),
         Bytes = row.GetInt64(4),
         Sha256 = row.GetString(5),
@@ -107,12 +133,14 @@ internal static class DocumentStore
         Error = row.StringOrNull(7) is { } code ? new DocumentError(code, row.GetString(8)) : null,
         ChunkCount = row.GetInt32(9),
         PrivacyClass = PrivacyClasses.Parse(row.GetString(10)),
-        Metadata = JsonElement.Parse(row.GetString(11)),
+        Metadata = JsonElement.Parse(
+            session.Text(row, 11, tenant, ContentColumns.DocumentMetadata, row.GetString(0))!),
+        IsSealed = row.GetFieldType(2) == typeof(byte[]),
         CreatedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(12)),
         UpdatedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(13)),
     };
 
-    private static Chunk MapChunk(DbDataReader row) => new()
+    private static Chunk MapChunk(DbSession session, DbDataReader row, TenantContext tenant) => new()
     {
         Id = row.GetString(0),
         DocumentId = row.GetString(1),
@@ -120,7 +148,9 @@ internal static class DocumentStore
         Start = row.GetInt32(3),
         End = row.GetInt32(4),
         Page = (int?)row.LongOrNull(5),
-        Headings = JsonSerializer.Deserialize(row.GetString(6), RetrievalJson.Default.IReadOnlyListString)!,
-        Text = row.GetString(7),
+        Headings = JsonSerializer.Deserialize(
+            session.Text(row, 6, tenant, ContentColumns.ChunkHeadings, row.GetString(0))!,
+            RetrievalJson.Default.IReadOnlyListString)!,
+        Text = session.Text(row, 7, tenant, ContentColumns.ChunkText, row.GetString(0))!,
     };
 }

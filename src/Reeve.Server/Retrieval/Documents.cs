@@ -4,6 +4,7 @@ using System.Text.Json;
 using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Retrieval.Parsing;
+using Reeve.Server.Privacy;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
@@ -58,6 +59,7 @@ internal sealed class Documents(
             Status = DocumentStatuses.Ready,
             ChunkCount = ranges.Count,
             PrivacyClass = added.PrivacyClass,
+            IsSealed = added.PrivacyClass == PrivacyClass.Confidential,
             Metadata = added.Metadata ?? EmptyObject,
             CreatedAt = now,
             UpdatedAt = now,
@@ -91,10 +93,14 @@ internal sealed class Documents(
     internal long Count(TenantContext tenant, string agentId) =>
         database.Read(session => DocumentStore.CountOf(session, tenant, agentId));
 
-    internal bool HasReady(TenantContext tenant, string agentId) => _ready.Has(tenant, agentId);
+    internal bool HasReady(TenantContext tenant, string agentId) => _ready.Find(tenant, agentId).HasReady;
 
-    internal Task<Document> PatchAsync(TenantContext tenant, string id, DocumentPatch patch) =>
-        database.WriteAsync(session =>
+    /// <summary>True when what a run of the agent reads may be encrypted.</summary>
+    internal bool HasSealed(TenantContext tenant, string agentId) => _ready.Find(tenant, agentId).HasSealed;
+
+    internal async Task<Document> PatchAsync(TenantContext tenant, string id, DocumentPatch patch)
+    {
+        var patched = await database.WriteAsync(session =>
         {
             var document = Require(session, tenant, id);
             var metadata = patch.ResetMetadata ? EmptyObject : document.Metadata;
@@ -102,12 +108,23 @@ internal sealed class Documents(
             {
                 Name = patch.Name ?? document.Name,
                 PrivacyClass = patch.PrivacyClass ?? document.PrivacyClass,
+                IsSealed = document.IsSealed || patch.PrivacyClass == PrivacyClass.Confidential,
                 Metadata = patch.Metadata is { } given ? Bounded(Merge(metadata, given)) : metadata,
                 UpdatedAt = Now(),
             };
             DocumentStore.Update(session, tenant, changed);
+            if (changed.IsSealed && !document.IsSealed)
+            {
+                DocumentStore.SealChunks(session, tenant, id);
+                SearchIndexStore.Blind(
+                    session, tenant, document.AgentId, DocumentStore.NumberOf(session, tenant, id)!.Value);
+            }
+
             return changed;
         });
+        _ready.Forget(tenant, patched.AgentId);
+        return patched;
+    }
 
     /// <summary>Erases the text, the chunks and the index rows; when it returns nothing of them is left.</summary>
     internal async Task DeleteAsync(TenantContext tenant, string id)
@@ -223,10 +240,11 @@ internal sealed class Documents(
         var number = DocumentStore.Insert(session, tenant, document);
         foreach (var chunk in chunks)
         {
-            DocumentStore.InsertChunk(session, tenant, chunk);
+            DocumentStore.InsertChunk(session, tenant, chunk, document.IsSealed);
         }
 
-        SearchIndexStore.Add(session, tenant, document.AgentId, number, chunks.Count, postings);
+        SearchIndexStore.Add(session, tenant, document.AgentId, number, chunks.Count,
+            document.IsSealed ? postings.Blinded(session.ContentKey(tenant), document.AgentId) : postings);
         return new DocumentAddition(document, Created: true);
     }
 

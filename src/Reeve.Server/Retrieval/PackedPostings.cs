@@ -45,13 +45,19 @@ internal static class PackedPostings
         return triples;
     }
 
-    internal static byte[] Without(long document, ReadOnlySpan<byte> packed)
+    internal static byte[] Without(long document, ReadOnlySpan<byte> packed) =>
+        Keep(packed, other => other != document);
+
+    internal static byte[] Only(long document, ReadOnlySpan<byte> packed) =>
+        Keep(packed, other => other == document);
+
+    private static byte[] Keep(ReadOnlySpan<byte> packed, Predicate<long> isKept)
     {
         var kept = new List<byte>(packed.Length);
         while (!packed.IsEmpty)
         {
             var before = packed;
-            if (NextDocument(ref packed, out _) != document)
+            if (isKept(NextDocument(ref packed, out _)))
             {
                 kept.AddRange(before[..(before.Length - packed.Length)]);
             }

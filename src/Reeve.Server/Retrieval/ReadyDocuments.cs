@@ -2,16 +2,19 @@ using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
 
+/// <summary>Whether an agent has documents to search, and whether any is encrypted.</summary>
+internal sealed record KnownDocuments(bool HasReady, bool HasSealed);
+
 /// <summary>Remembers which agents have documents to search: every run asks, and the answer seldom changes.</summary>
 internal sealed class ReadyDocuments(Database database)
 {
     private const int EntriesMax = 100_000;
 
     private readonly Lock _lock = new();
-    private readonly Dictionary<(string Account, string Agent), bool> _known = [];
+    private readonly Dictionary<(string Account, string Agent), KnownDocuments> _known = [];
     private long _changes;
 
-    internal bool Has(TenantContext tenant, string agentId)
+    internal KnownDocuments Find(TenantContext tenant, string agentId)
     {
         var key = (tenant.AccountId, agentId);
         long before;
@@ -25,7 +28,8 @@ internal sealed class ReadyDocuments(Database database)
             before = _changes;
         }
 
-        var found = database.Read(session => DocumentStore.HasReady(session, tenant, agentId));
+        var found = database.Read(session => new KnownDocuments(
+            DocumentStore.HasReady(session, tenant, agentId), DocumentStore.HasSealed(session, tenant, agentId)));
         lock (_lock)
         {
             // A change committed since may be younger than what was read.

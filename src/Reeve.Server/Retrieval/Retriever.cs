@@ -48,13 +48,15 @@ internal sealed class Retriever(Database database)
 
         return terms.Count == 0 || limit <= 0 ? [] : database.Read(session =>
             SearchIndexStore.Find(session, tenant, agentId) is { ChunkCount: > 0 } index
-                ? Collect(session, tenant, Rank(session, index, terms), limit, minScore, filter)
+                ? Collect(session, tenant, Rank(session, tenant, agentId, index, terms), limit, minScore, filter)
                 : []);
     }
 
     private static PriorityQueue<long, (double Score, long Key)> Rank(
-        DbSession session, SearchIndex index, List<string> terms)
+        DbSession session, TenantContext tenant, string agentId, SearchIndex index, List<string> terms)
     {
+        // The terms of encrypted documents stand under other names.
+        var contentKey = DocumentStore.HasSealed(session, tenant, agentId) ? session.ContentKey(tenant) : null;
         var scores = new Dictionary<long, double>();
         var hits = new List<(long Key, double Part)>();
         var mean = Math.Max(1, index.TermCount / (double)index.ChunkCount);
@@ -62,9 +64,12 @@ internal sealed class Retriever(Database database)
         foreach (var term in terms)
         {
             hits.Clear();
-            foreach (var postings in SearchIndexStore.Postings(session, index, term))
+            foreach (var name in contentKey is null ? [term] : (string[])[term, contentKey.Blind(agentId, term)])
             {
-                Unpack(postings, mean, hits);
+                foreach (var postings in SearchIndexStore.Postings(session, index, name))
+                {
+                    Unpack(postings, mean, hits);
+                }
             }
 
             var idf = Math.Log(1 + ((index.ChunkCount - hits.Count + 0.5) / (hits.Count + 0.5)));

@@ -65,21 +65,39 @@ internal static class SearchIndexStore
 
         foreach (var term in held.TermList)
         {
-            var others = PackedPostings.Without(document, PostingsAt(session, index.Number, term, held.Block));
-            if (others.Length > 0)
-            {
-                Write(session, index.Number, term, held.Block, others);
-            }
-            else
-            {
-                session.Execute("DELETE FROM search_postings WHERE index_number = $1 AND term = $2 AND block = $3",
-                    index.Number, term, held.Block);
-            }
+            WriteOrDelete(session, index.Number, term, held.Block,
+                PackedPostings.Without(document, PostingsAt(session, index.Number, term, held.Block)));
         }
 
         session.Execute("DELETE FROM search_documents WHERE document_number = $1", document);
         session.Execute("UPDATE search_indexes SET chunk_count = chunk_count - $1, term_count = term_count - $2 "
             + "WHERE number = $3", chunkCount, held.TermCount, index.Number);
+    }
+
+    /// <summary>Hides the terms of a document that became confidential.</summary>
+    internal static void Blind(DbSession session, TenantContext tenant, string agentId, long document)
+    {
+        if (Entry(session, document) is not { } held || Find(session, tenant, agentId) is not { } index)
+        {
+            return;
+        }
+
+        var key = session.ContentKey(tenant);
+        var blinded = new List<string>();
+        foreach (var term in held.TermList)
+        {
+            var packed = PostingsAt(session, index.Number, term, held.Block);
+            var own = PackedPostings.Only(document, packed);
+            var hidden = key.Blind(agentId, term);
+            var others = PostingsAt(session, index.Number, hidden, held.Block) ?? [];
+            Write(session, index.Number, hidden, held.Block, [.. others, .. own]);
+            WriteOrDelete(session, index.Number, term, held.Block, PackedPostings.Without(document, packed));
+            blinded.Add(hidden);
+        }
+
+        blinded.Sort(StringComparer.Ordinal);
+        session.Execute("UPDATE search_documents SET terms = $1 WHERE document_number = $2",
+            string.Concat(blinded.Select(static term => term + '\n')), document);
     }
 
     /// <summary>Must come before the agent's documents are deleted.</summary>
@@ -107,6 +125,19 @@ internal static class SearchIndexStore
     internal static byte[]? PostingsAt(DbSession session, long index, string term, long block) => session.Single(
         "SELECT postings FROM search_postings WHERE index_number = $1 AND term = $2 AND block = $3",
         static row => row.GetFieldValue<byte[]>(0), index, term, block);
+
+    private static void WriteOrDelete(DbSession session, long index, string term, long block, byte[] postings)
+    {
+        if (postings.Length > 0)
+        {
+            Write(session, index, term, block, postings);
+        }
+        else
+        {
+            session.Execute("DELETE FROM search_postings WHERE index_number = $1 AND term = $2 AND block = $3",
+                index, term, block);
+        }
+    }
 
     private static void Write(DbSession session, long index, string term, long block, byte[] postings) =>
         session.Execute("INSERT INTO search_postings (index_number, term, block, postings) VALUES ($1, $2, $3, $4) "

@@ -86,7 +86,7 @@ internal sealed record ChatRequest
 /// <summary>The part of a chat request that its log holds: what was said, and what its answer is written by.</summary>
 internal sealed record ChatAdmitted
 {
-    /// <summary>As the caller sent them.</summary>
+    /// <summary>As the caller sent them; a sealed prompt is in them as it was opened.</summary>
     public required JsonElement Messages { get; init; }
 
     /// <summary>The settings of the model call, as the caller sent them.</summary>

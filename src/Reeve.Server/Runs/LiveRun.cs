@@ -1,3 +1,5 @@
+using Reeve.Server.Storage;
+
 namespace Reeve.Server.Runs;
 
 /// <summary>
@@ -22,9 +24,12 @@ internal sealed class LiveRun : IDisposable
     private volatile bool _isCancelRequested;
     private volatile bool _isBroken;
 
-    internal LiveRun(RunHead head, RunState state)
+    /// <param name="head">Whose run it is.</param>
+    /// <param name="state">What its log says so far.</param>
+    /// <param name="key">Encrypts what it says, from its first event on; null: that lies open.</param>
+    internal LiveRun(RunHead head, RunState state, ContentKey? key)
     {
-        (Head, State, Epoch, LastHash) = (head, state, 1, RunEventCodec.ChainStart);
+        (Head, State, Key, Epoch, LastHash) = (head, state, key, 1, RunEventCodec.ChainStart);
     }
 
     internal RunHead Head { get; }
@@ -35,6 +40,8 @@ internal sealed class LiveRun : IDisposable
     internal SemaphoreSlim Turn { get; } = new(1);
 
     internal string RunId => Head.RunId;
+
+    internal ContentKey? Key { get; }
 
     internal RunState State { get; private set; }
 
@@ -83,6 +90,10 @@ internal sealed class LiveRun : IDisposable
         IsStopped = true;
         _cancellation.Cancel();
     }
+
+    /// <summary>A text as a column of the run's row holds it: encrypted, or as it is.</summary>
+    internal object? Stored(string column, string? text) =>
+        Key is not null && text is not null ? Key.Seal(column, RunId, text) : text;
 
     /// <summary>Moves the owner's side past events that it has sealed.</summary>
     internal void Advance(IReadOnlyList<RunEvent> events)

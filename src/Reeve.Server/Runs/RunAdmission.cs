@@ -96,7 +96,8 @@ internal sealed class RunAdmission(
         }
 
         var call = queue ? null : plan;
-        var (run, events) = Prepare(start, look, context.Config, privacyClass, cap, call);
+        var isSealed = start.IsSealed || privacyClass == PrivacyClass.Confidential || context.HasSealedDocuments;
+        var (run, events) = Prepare(start, look, context.Config, privacyClass, cap, call, isSealed);
         await run.Turn.WaitAsync(); // Nobody may begin or cancel it before its first events are published.
         log.Admit(run);
         Admission? other;
@@ -183,7 +184,8 @@ internal sealed class RunAdmission(
         }
         else if (start.ConversationId is not null && run.Head.Ordinal == 1)
         {
-            ConversationStore.SetTitleIfEmpty(session, start.Tenant, start.ConversationId, Title.From(start.Input));
+            ConversationStore.SetTitleIfEmpty(
+                session, start.Tenant, start.ConversationId, Title.From(start.Input), run.Head.IsSealed);
         }
 
         RunStore.Insert(session, run, call is null ? RunStatuses.Queued : RunStatuses.Running);
@@ -207,6 +209,7 @@ internal sealed class RunAdmission(
         Metadata = start.Metadata ?? NoMetadata,
         CreatedAt = run.State.CreatedAt,
         UpdatedAt = run.State.CreatedAt,
+        IsSealed = run.Head.IsSealed,
     };
 
     /// <summary>
@@ -261,7 +264,7 @@ internal sealed class RunAdmission(
             return null;
         }
 
-        if (!record.Fingerprint.AsSpan().SequenceEqual(scope.Fingerprint))
+        if (!record.IsSameRequest)
         {
             throw new ApiException(ApiErrorCodes.IdempotencyMismatch,
                 "This Idempotency-Key was used with another body.", "Idempotency-Key");
@@ -320,7 +323,7 @@ internal sealed class RunAdmission(
 
     private (LiveRun Run, IReadOnlyList<RunEvent> Events) Prepare(
         StartRun start, AdmissionLook look, AgentConfig config, PrivacyClass privacyClass, long? cap,
-        PlannedCall? call)
+        PlannedCall? call, bool isSealed)
     {
         var head = new RunHead
         {
@@ -331,8 +334,10 @@ internal sealed class RunAdmission(
             Payer = start.Payer,
             UserId = start.UserId,
             RequestId = start.RequestId,
+            IsSealed = isSealed,
         };
-        var run = new LiveRun(head, new RunState(head.RunId, credits));
+        var run = new LiveRun(head, new RunState(head.RunId, credits),
+            isSealed ? database.Read(session => session.ContentKey(start.Tenant)) : null);
         var admitted = new RunAdmitted
         {
             AgentId = head.AgentId,

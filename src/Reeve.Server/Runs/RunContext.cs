@@ -43,6 +43,9 @@ internal sealed class RunContext
 
     internal required bool HasDocuments { get; init; }
 
+    /// <summary>True when the run may read a document that is encrypted.</summary>
+    internal bool HasSealedDocuments { get; init; }
+
     internal JsonSchema? OutputSchema { get; init; }
 
     internal JsonElement? OutputSchemaElement { get; init; }

@@ -71,6 +71,7 @@ internal sealed class RunContexts(Database database, AgentStore agents, ToolCata
             History = history,
             Tools = offered,
             HasDocuments = hasDocuments,
+            HasSealedDocuments = documents.HasSealed(tenant, agent.AgentId),
             OutputSchema = schema is { } element ? JsonSchema.Parse(element) : null,
             OutputSchemaElement = schema,
         };

@@ -85,7 +85,7 @@ internal sealed class RunEnding(
             {
                 RunStore.Finish(session, run, run.State, outcome);
                 ReceiptStore.Insert(session, run.Head.Tenant, run.State.Admitted.ReceiptId, run.RunId, receipt,
-                    events[^1].At);
+                    run.Head.IsSealed, events[^1].At);
                 checkpoints.Note(run.Head.Payer.AccountId, AuditLog.Append(
                     session, run.Head.Tenant, AuditTypes.RunEnded, run.RunId, events[^1].At, HeadOf(events[^1].Hash)));
                 news?.Invoke(session);

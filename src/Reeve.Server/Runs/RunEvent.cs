@@ -1,10 +1,12 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Reeve.Server.Http;
+using Reeve.Server.Storage;
 
 namespace Reeve.Server.Runs;
 
@@ -51,15 +53,20 @@ internal static class RunEventCodec
         Add("run.cancelled", Json.RunCancelled);
     }
 
-    internal static RunEvent Seal(
-        string runId, RunEventData data, long seq, int epoch, DateTimeOffset at, byte[] previous)
+    /// <summary>
+    /// Makes an entry that follows from the hash before it. A key encrypts the payload, whose hash is then that of what
+    /// is stored: the hash of a short text would tell it.
+    /// </summary>
+    internal static RunEvent Seal(string runId, RunEventData data, long seq, int epoch, DateTimeOffset at,
+        byte[] previous, ContentKey? key = null)
     {
         var (type, info) = ByRecord[data.GetType()];
-        var payload = JsonSerializer.SerializeToUtf8Bytes(data, info);
+        var json = JsonSerializer.SerializeToUtf8Bytes(data, info);
+        var payload = key?.Seal(ContentColumns.EventPayload, RowOf(runId, seq), json) ?? json;
         var payloadSha256 = SHA256.HashData(payload);
 
         // Free JSON may be spelled otherwise once it was written; live readers must see what later ones will.
-        return new RunEvent(seq, epoch, type, at, HasFreeJson(data) ? Read(type, payload) : data)
+        return new RunEvent(seq, epoch, type, at, HasFreeJson(data) ? Read(type, json) : data)
         {
             Payload = payload,
             PayloadSha256 = payloadSha256,
@@ -81,12 +88,41 @@ internal static class RunEventCodec
             ? (RunEventData?)JsonSerializer.Deserialize(payload, info)
             : null;
 
-    /// <summary>As <see cref="Read"/>, when the payload is the one that was written.</summary>
+    /// <summary>As <see cref="Read"/>, of a stored payload, when it is the one that was written.</summary>
     /// <exception cref="InvalidDataException">It is another.</exception>
-    internal static RunEventData? ReadSound(string type, byte[]? payload, byte[] payloadSha256) =>
+    /// <exception cref="CryptographicException">It is another run's or account's.</exception>
+    internal static RunEventData? Open(DbSession session, TenantContext tenant, string runId, long seq, string type,
+        byte[]? payload, byte[] payloadSha256) =>
         payload is null || SHA256.HashData(payload).AsSpan().SequenceEqual(payloadSha256)
-            ? Read(type, payload)
+            ? Read(type, Opened(session, tenant, runId, seq, payload))
             : throw new InvalidDataException("A payload was changed.");
+
+    /// <summary>The first event of a run that is listed.</summary>
+    internal static RunAdmitted OpenFirst(DbSession session, TenantContext tenant, string runId, byte[] payload) =>
+        (RunAdmitted)Read("run.admitted", Opened(session, tenant, runId, 1, payload))!;
+
+    /// <summary>Null for a payload that is not as it was written, or cannot be opened here.</summary>
+    internal static RunEventData? TryOpen(
+        DbSession session, TenantContext tenant, string runId, long seq, string type, byte[]? payload)
+    {
+        try
+        {
+            return Read(type, Opened(session, tenant, runId, seq, payload));
+        }
+        catch (Exception error) when (error is JsonException or CryptographicException or StorageException)
+        {
+            return null;
+        }
+    }
+
+    private static byte[]? Opened(
+        DbSession session, TenantContext tenant, string runId, long seq, byte[]? payload) =>
+        ContentKey.IsSealed(payload)
+            ? session.ContentKey(tenant).Open(ContentColumns.EventPayload, RowOf(runId, seq), payload)
+            : payload;
+
+    private static string RowOf(string runId, long seq) =>
+        string.Create(CultureInfo.InvariantCulture, $"{runId}/{seq}");
 
     /// <summary>Refuses events that do not follow from the hash before them and from each other.</summary>
     /// <exception cref="InvalidDataException">One does not.</exception>

@@ -22,5 +22,8 @@ internal sealed record RunHead
     /// <summary>The request that started the run; a replayed error body names it.</summary>
     internal required string RequestId { get; init; }
 
+    /// <summary>True when what it says is encrypted.</summary>
+    internal bool IsSealed { get; init; }
+
     internal TenantContext Tenant => new(Payer.AccountId);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
@@ -94,7 +95,7 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
         var events = new RunEvent[data.Count];
         for (var i = 0; i < data.Count; i++)
         {
-            events[i] = RunEventCodec.Seal(run.RunId, data[i], ++seq, run.Epoch, at, hash);
+            events[i] = RunEventCodec.Seal(run.RunId, data[i], ++seq, run.Epoch, at, hash, run.Key);
             hash = events[i].Hash;
         }
 
@@ -108,12 +109,13 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
     {
         try
         {
-            var events = database.Read(session => Read(session, tenant, runId, seq, RunEventCodec.ReadSound));
+            var events = database.Read(session => Read(session, tenant, runId, seq));
             RunEventCodec.RequireChain(runId, events, hash);
             return events.Exists(static entry => entry.Payload.Length == 0) ? throw Emptied(tenant, runId) : events;
         }
         catch (Exception error) when (error is InvalidDataException or JsonException or ArgumentException
-            or InvalidCastException or InvalidOperationException and not ObjectDisposedException)
+            or InvalidCastException or CryptographicException
+            or InvalidOperationException and not ObjectDisposedException)
         {
             throw Damaged(runId, error);
         }
@@ -127,9 +129,12 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
     internal static StorageException Damaged(string runId, Exception? cause = null) => new(
         StorageFault.Damaged, $"The log of {runId} is damaged; `reeve verify` says more.", cause);
 
+    /// <summary>
+    /// Committed events after <paramref name="seq"/>, at most a page. In a check, what is not as it was written or
+    /// cannot be opened here has no data; else it is an error.
+    /// </summary>
     internal static List<RunEvent> Read(
-        DbSession session, TenantContext tenant, string runId, long seq,
-        Func<string, byte[]?, byte[], RunEventData?> decode) => session.List(
+        DbSession session, TenantContext tenant, string runId, long seq, bool isCheck = false) => session.List(
         "SELECT seq, epoch, type, at, payload, payload_sha256, hash FROM run_events "
         + "WHERE run_id = $1 AND account_id = $2 AND seq > $3 ORDER BY seq LIMIT 500",
         row =>
@@ -137,8 +142,10 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
             var type = row.GetString(2);
             var payload = row.BytesOrNull(4);
             var payloadSha256 = row.GetFieldValue<byte[]>(5);
-            return new RunEvent(row.GetInt64(0), row.GetInt32(1), type,
-                DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(3)), decode(type, payload, payloadSha256))
+            var number = row.GetInt64(0);
+            return new RunEvent(number, row.GetInt32(1), type, row.Time(3), isCheck
+                ? RunEventCodec.TryOpen(session, tenant, runId, number, type, payload)
+                : RunEventCodec.Open(session, tenant, runId, number, type, payload, payloadSha256))
             {
                 Payload = payload ?? [],
                 PayloadSha256 = payloadSha256,

@@ -34,7 +34,7 @@ internal sealed partial class RunRecovery(
         foreach (var open in database.Read(RunStore.Open))
         {
             var head = open.Head with { Payer = budgets(open.Head.Payer) };
-            var run = new LiveRun(head, new RunState(head.RunId, credits));
+            var run = new LiveRun(head, new RunState(head.RunId, credits), KeyOf(head));
             log.Register(run);
             if (open.IsCancelRequested)
             {
@@ -63,6 +63,9 @@ internal sealed partial class RunRecovery(
 
         return claimed;
     }
+
+    private ContentKey? KeyOf(RunHead head) =>
+        head.IsSealed ? database.Read(session => session.ContentKey(head.Tenant)) : null;
 
     internal async Task ClaimAsync(LiveRun run)
     {

@@ -10,7 +10,7 @@ internal static class RunStore
 {
     private const string HeadColumns =
         "id, account_id, agent_id, conversation_id, ordinal, mode, key_id, user_id, request_id, status, epoch, "
-        + "cancel_requested_at";
+        + "cancel_requested_at, typeof(input) = 'blob'";
 
     internal static void Insert(DbSession session, LiveRun run, string status)
     {
@@ -22,8 +22,10 @@ internal static class RunStore
             + "$14, $15, $16, $17, $18, $19, $20, $21, $22)",
             head.RunId, head.Payer.AccountId, admitted.AgentId, admitted.AgentVersion, admitted.ConversationId,
             head.Ordinal, admitted.Kind, admitted.Mode, status, run.Epoch, admitted.PrivacyClass, head.Payer.KeyId,
-            head.RequestId, admitted.UserMessageId, admitted.MessageId, admitted.ReceiptId, admitted.Input, head.UserId,
-            admitted.User?.GetRawText(), admitted.Metadata?.GetRawText() ?? "{}",
+            head.RequestId, admitted.UserMessageId, admitted.MessageId, admitted.ReceiptId,
+            run.Stored(ContentColumns.RunInput, admitted.Input), head.UserId,
+            run.Stored(ContentColumns.RunUser, admitted.User?.GetRawText()),
+            run.Stored(ContentColumns.RunMetadata, admitted.Metadata?.GetRawText() ?? "{}"),
             run.State.CreatedAt.ToUnixTimeMilliseconds(), run.State.StartedAt?.ToUnixTimeMilliseconds());
     }
 
@@ -31,12 +33,18 @@ internal static class RunStore
     internal static string Outcome(RunState state) =>
         JsonSerializer.Serialize(RunOutcome.Of(state), RunEventCodec.Json.RunOutcome);
 
+    /// <summary>A column of a run's row that holds content.</summary>
+    internal static string? Text(
+        DbSession session, DbDataReader row, int index, TenantContext tenant, string column, string runId) =>
+        session.Text(row, index, tenant, column, runId);
+
     /// <summary>The copy of the log's end that lists and sums read.</summary>
     internal static void Finish(DbSession session, LiveRun run, RunState state, string outcome) =>
         session.Execute(
             "UPDATE runs SET status = $1, output = $2, outcome = $3, error_code = $4, charged = $5, "
             + "privacy_class = $6, finished_at = $7 WHERE id = $8 AND epoch = $9",
-            state.Status, state.Output, outcome, state.Failure?.Code, state.Charged,
+            state.Status, run.Stored(ContentColumns.RunOutput, state.Output),
+            run.Stored(ContentColumns.RunOutcome, outcome), state.Failure?.Code, state.Charged,
             Privacy.PrivacyClasses.Word(state.PrivacyClass), state.FinishedAt!.Value.ToUnixTimeMilliseconds(),
             run.RunId, run.Epoch);
 
@@ -87,23 +95,24 @@ internal static class RunStore
     /// <summary>Runs for a list, newest first. What has ended comes whole from its row and its first event.</summary>
     internal static List<RunRow> List(DbSession session, TenantContext tenant, RunFilter filter) => session.List(
         "SELECT r.id, r.account_id, r.agent_id, r.conversation_id, r.ordinal, r.mode, r.key_id, r.user_id, "
-        + "r.request_id, r.status, r.epoch, r.cancel_requested_at, e.payload, r.output, r.outcome, r.charged, "
-        + "r.privacy_class, r.created_at, r.started_at, r.finished_at "
+        + "r.request_id, r.status, r.epoch, r.cancel_requested_at, typeof(r.input) = 'blob', e.payload, r.output, "
+        + "r.outcome, r.charged, r.privacy_class, r.created_at, r.started_at, r.finished_at "
         + "FROM runs r JOIN run_events e ON e.run_id = r.id AND e.seq = 1 "
         + "WHERE r.account_id = $1 AND r.erased_at IS NULL AND ($2 IS NULL OR r.id < $2) "
         + "AND ($3 IS NULL OR r.agent_id = $3) AND ($4 IS NULL OR r.conversation_id = $4) "
         + "AND ($5 IS NULL OR r.status = $5) AND ($6 IS NULL OR r.user_id = $6) AND ($7 IS NULL OR r.mode = $7) "
         + "AND ($8 IS NULL OR r.kind = $8) AND ($9 IS NULL OR r.created_at >= $9) "
         + "AND ($10 IS NULL OR r.created_at <= $10) ORDER BY r.id DESC LIMIT $11 OFFSET $12",
-        ReadRow, tenant.AccountId, filter.After, filter.AgentId, filter.ConversationId, filter.Status, filter.UserId,
-        filter.Mode, filter.Kind, filter.CreatedAfter?.ToUnixTimeMilliseconds(),
+        row => ReadRow(session, row), tenant.AccountId, filter.After, filter.AgentId, filter.ConversationId,
+        filter.Status, filter.UserId, filter.Mode, filter.Kind, filter.CreatedAfter?.ToUnixTimeMilliseconds(),
         filter.CreatedBefore?.ToUnixTimeMilliseconds(), filter.Limit, filter.Offset);
 
     internal static IdempotencyRecord? FindRecord(DbSession session, IdempotencyScope scope, DateTimeOffset now) =>
         session.Single(
             "SELECT run_id, fingerprint FROM idempotency_records WHERE account_id = $1 AND route = $2 AND key = $3 "
             + "AND created_at > $4",
-            static row => new IdempotencyRecord(row.GetString(0), row.GetFieldValue<byte[]>(1)),
+            row => new IdempotencyRecord(row.GetString(0),
+                row.GetFieldValue<byte[]>(1).AsSpan().SequenceEqual(Fingerprint(session, scope))),
             scope.AccountId, scope.Route, scope.Key, now.AddHours(-24).ToUnixTimeMilliseconds());
 
     internal static void InsertRecord(DbSession session, IdempotencyScope scope, string runId, DateTimeOffset now) =>
@@ -111,7 +120,11 @@ internal static class RunStore
             "INSERT INTO idempotency_records (account_id, route, key, fingerprint, run_id, created_at) "
             + "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (account_id, route, key) DO UPDATE SET "
             + "fingerprint = excluded.fingerprint, run_id = excluded.run_id, created_at = excluded.created_at",
-            scope.AccountId, scope.Route, scope.Key, scope.Fingerprint, runId, now.ToUnixTimeMilliseconds());
+            scope.AccountId, scope.Route, scope.Key, Fingerprint(session, scope), runId,
+            now.ToUnixTimeMilliseconds());
+
+    private static byte[] Fingerprint(DbSession session, IdempotencyScope scope) =>
+        session.ContentKey(new TenantContext(scope.AccountId)).Blind(scope.Fingerprint);
 
     internal static int DeleteOldRecords(DbSession session, DateTimeOffset now) => session.Execute(
         "DELETE FROM idempotency_records WHERE created_at <= $1", now.AddHours(-24).ToUnixTimeMilliseconds());
@@ -126,13 +139,15 @@ internal static class RunStore
             Payer = new Payer(row.GetString(1), row.GetString(5), row.GetString(6)),
             UserId = row.StringOrNull(7),
             RequestId = row.GetString(8),
+            IsSealed = row.GetBoolean(12),
         },
         row.GetString(9), row.GetInt32(10), !row.IsDBNull(11));
 
-    private static RunRow ReadRow(DbDataReader row)
+    private static RunRow ReadRow(DbSession session, DbDataReader row)
     {
         var run = ReadOpen(row);
-        if (row.StringOrNull(14) is not { } json)
+        var (runId, tenant) = (run.Head.RunId, run.Head.Tenant);
+        if (Text(session, row, 15, tenant, ContentColumns.RunOutcome, runId) is not { } json)
         {
             return new RunRow(run, null);
         }
@@ -142,16 +157,17 @@ internal static class RunStore
         {
             RunId = run.Head.RunId,
             RequestId = run.Head.RequestId,
-            Admitted = (RunAdmitted)RunEventCodec.Read("run.admitted", row.GetFieldValue<byte[]>(12))!,
+            Admitted = RunEventCodec.OpenFirst(session, tenant, runId, row.GetFieldValue<byte[]>(13)),
             Status = run.Status,
-            PrivacyClass = row.GetString(16),
-            Output = row.GetString(13),
+            PrivacyClass = row.GetString(17),
+            Output = Text(session, row, 14, tenant, ContentColumns.RunOutput, runId)!,
             Outcome = outcome,
-            Charged = row.GetInt64(15),
+            Charged = row.GetInt64(16),
             Failure = outcome.Failure,
-            CreatedAt = row.Time(17),
-            StartedAt = row.IsDBNull(18) ? null : row.Time(18),
-            FinishedAt = row.Time(19),
+            CreatedAt = row.Time(18),
+            StartedAt = row.IsDBNull(19) ? null : row.Time(19),
+            FinishedAt = row.Time(20),
+            IsSealed = run.Head.IsSealed,
         });
     }
 }
@@ -190,4 +206,5 @@ internal sealed record RunFilter
 /// <summary>Where an Idempotency-Key holds: account and route, with the fingerprint of what was asked.</summary>
 internal sealed record IdempotencyScope(string AccountId, string Route, string Key, byte[] Fingerprint);
 
-internal sealed record IdempotencyRecord(string RunId, byte[] Fingerprint);
+/// <summary>The run that a request with the key started; another body must not have it.</summary>
+internal sealed record IdempotencyRecord(string RunId, bool IsSameRequest);

@@ -32,6 +32,9 @@ internal sealed record RunView
 
     internal required DateTimeOffset? FinishedAt { get; init; }
 
+    /// <summary>True when it is encrypted at rest, so that no other place may hold what it says.</summary>
+    internal bool IsSealed { get; init; }
+
     internal bool IsTerminal => RunStatuses.IsTerminal(Status);
 
     internal long? DurationMilliseconds => FinishedAt is { } finished
@@ -52,6 +55,7 @@ internal sealed record RunView
         CreatedAt = state.CreatedAt,
         StartedAt = state.StartedAt,
         FinishedAt = state.FinishedAt,
+        IsSealed = head?.IsSealed ?? false,
     };
 
     /// <summary>The error that a caller who waited for the run gets instead of a body.</summary>

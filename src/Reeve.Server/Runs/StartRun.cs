@@ -50,6 +50,9 @@ internal sealed record StartRun
 
     internal PrivacyClass PrivacyClass { get; init; }
 
+    /// <summary>True when what it says must be encrypted at rest, whatever its class: it came sealed.</summary>
+    internal bool IsSealed { get; init; }
+
     /// <summary>Micro-USD.</summary>
     internal long? CreditsMax { get; init; }
 

@@ -62,6 +62,12 @@ internal sealed class ToolStep(RunLog log, Failpoints failpoints)
         var strictest = classes.Aggregate(run.State.PrivacyClass, PrivacyClasses.Stricter);
         if (strictest > run.State.PrivacyClass)
         {
+            if (strictest == PrivacyClass.Confidential && run.Key is null)
+            {
+                throw new ApiException(ApiErrorCodes.NoPermittedRoute,
+                    "A document became confidential after the run began, which is not encrypted at rest; ask again.");
+            }
+
             await log.AppendAsync(run, [new PrivacyRaised(strictest.Word())],
                 session => RunStore.RaiseClass(session, run, strictest.Word()));
         }

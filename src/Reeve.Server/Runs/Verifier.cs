@@ -34,12 +34,17 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
 
     private readonly List<Violation> _violations = [];
     private ReceiptVerifier? _signatures;
+    private long _sealedEvents;
 
     /// <summary>Runs and ledger entries that were looked at.</summary>
     internal (long Runs, long Events, long Entries) Counts { get; private set; }
 
+    /// <summary>Encrypted events, of which without the master key only the hashes were looked at.</summary>
+    internal long SealedEvents => _sealedEvents;
+
     internal IReadOnlyList<Violation> Check(DbSession session)
     {
+        session.Keys = master is null ? null : new ContentKeys(master);
         var damage = session.Single("PRAGMA integrity_check(1)", static row => row.GetString(0));
         Expect(damage == "ok", "file", "database", damage ?? "cannot be checked");
         CheckSchema(session);
@@ -152,8 +157,10 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
         var row = session.Single(
             "SELECT status, charged, output, finished_at IS NOT NULL, erased_at IS NOT NULL, epoch "
             + "FROM runs WHERE id = $1",
-            static row => new RunClaims(row.GetString(0), row.GetInt64(1), row.StringOrNull(2), row.GetBoolean(3),
-                row.GetBoolean(4), row.GetInt32(5)), runId)!;
+            line => new RunClaims(line.GetString(0), line.GetInt64(1),
+                session.Keys is null && line.GetFieldType(2) == typeof(byte[]) ? null // Nobody can read it here.
+                    : RunStore.Text(session, line, 2, tenant, ContentColumns.RunOutput, runId),
+                line.GetBoolean(3), line.GetBoolean(4), line.GetInt32(5)), runId)!;
         var state = new RunState(runId, Credits);
         var hash = RunEventCodec.ChainStart;
         var calls = new LoggedCalls();
@@ -161,7 +168,7 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
         List<RunEvent> page;
         do
         {
-            page = RunLog.Read(session, tenant, runId, seq, TryRead);
+            page = RunLog.Read(session, tenant, runId, seq, isCheck: true);
             foreach (var entry in page)
             {
                 Expect(entry.Seq == seq + 1, "I3", runId, $"event {seq + 1} is missing before {entry.Seq}");
@@ -171,7 +178,7 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
                     entry.At.ToUnixTimeMilliseconds(), entry.PayloadSha256);
                 Expect(hash.AsSpan().SequenceEqual(entry.Hash), "I12", runId,
                     $"the hash of event {entry.Seq} is wrong");
-                isFolded &= CheckPayload(runId, entry, row.IsErased) && entry.Data is not null
+                isFolded &= CheckPayload(session, runId, entry, row.IsErased) && entry.Data is not null
                     && TryApply(state, entry);
                 if (isFolded)
                 {
@@ -190,7 +197,7 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
         if (isFolded)
         {
             CheckClaims(state, row);
-            CheckCopies(session, state, row);
+            CheckCopies(session, tenant, state, row);
             CheckCalls(session, state, calls);
         }
 
@@ -202,7 +209,7 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
         return (int)seq;
     }
 
-    private bool CheckPayload(string runId, RunEvent entry, bool isErased)
+    private bool CheckPayload(DbSession session, string runId, RunEvent entry, bool isErased)
     {
         if (entry.Payload.Length == 0)
         {
@@ -212,20 +219,11 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
 
         var isWhole = SHA256.HashData(entry.Payload).AsSpan().SequenceEqual(entry.PayloadSha256);
         Expect(isWhole, "I12", runId, $"the payload of event {entry.Seq} was changed");
+        var isSealed = ContentKey.IsSealed(entry.Payload);
+        _sealedEvents += isSealed ? 1 : 0;
+        Expect(!isWhole || !isSealed || session.Keys is null || entry.Data is not null, "I12", runId,
+            $"event {entry.Seq} is encrypted and does not open with its account's key");
         return isWhole;
-    }
-
-    /// <summary>An edited payload need not be JSON any more; its hash tells on it, so here it has no data.</summary>
-    private static RunEventData? TryRead(string type, byte[]? payload, byte[] payloadSha256)
-    {
-        try
-        {
-            return RunEventCodec.Read(type, payload);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
     }
 
     /// <summary>
@@ -258,7 +256,7 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
         Expect(row.IsErased || state.Output == row.Output, "I4", runId, "the row's output is not that of the log");
     }
 
-    private void CheckCopies(DbSession session, RunState state, RunClaims row)
+    private void CheckCopies(DbSession session, TenantContext tenant, RunState state, RunClaims row)
     {
         var admitted = state.Admitted;
         object?[] logged =
@@ -277,8 +275,9 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
             "SELECT agent_id, agent_version, conversation_id, kind, mode, user_message_id, message_id, receipt_id, "
             + "error_code, created_at, started_at, finished_at, privacy_class, input, user, metadata, outcome "
             + "FROM runs WHERE id = $1",
-            one => logged.Select(
-                (_, column) => (one.GetName(column), one.IsDBNull(column) ? null : one.GetValue(column))).ToList(),
+            one => logged.Select((_, column) => (one.GetName(column), one.GetFieldType(column) == typeof(byte[])
+                ? RunStore.Text(session, one, column, tenant, "runs." + one.GetName(column), state.RunId)
+                : one.IsDBNull(column) ? null : one.GetValue(column))).ToList(),
             state.RunId)!;
         foreach (var ((name, value), expected) in stored.Zip(logged))
         {
@@ -325,7 +324,17 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
     /// <summary>Also for a run whose content is erased: the chain and its head stay.</summary>
     private void CheckReceipt(DbSession session, TenantContext tenant, RunState? state, string runId, byte[] head)
     {
-        if (ReceiptStore.FindByRun(session, tenant, runId) is not { } document)
+        string? document;
+        try
+        {
+            document = ReceiptStore.FindByRun(session, tenant, runId);
+        }
+        catch (StorageException) when (session.Keys is null)
+        {
+            return; // It is encrypted.
+        }
+
+        if (document is null)
         {
             Expect(false, "I12", runId, "it has no receipt");
             return;
@@ -413,12 +422,28 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
     {
         if (master is not null)
         {
+            CheckContentKeys(session);
             var (genuine, changed) = KeyRing.Read(session, master);
             _signatures = KeyRing.VerifierOf(genuine);
             _violations.AddRange(changed.Select(
                 static kid => new Violation("I12", kid, "this key is not as the server wrote it")));
             Expect(KeyRing.IsComplete(genuine) || !KeyRing.IsNeeded(session), "I12", "keys",
                 "the server has not one active key of each kind");
+        }
+    }
+
+    private void CheckContentKeys(DbSession session)
+    {
+        foreach (var account in session.List("SELECT id FROM accounts", static row => row.GetString(0)))
+        {
+            try
+            {
+                _ = session.ContentKey(new TenantContext(account));
+            }
+            catch (StorageException error)
+            {
+                Expect(false, "I14", account, error.Message);
+            }
         }
     }
 

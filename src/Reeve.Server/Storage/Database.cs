@@ -33,6 +33,7 @@ internal sealed partial class Database : IDisposable
     private readonly ILogger<Database> _logger;
     private readonly TimeProvider _time;
     private readonly Failpoints _failpoints;
+    private readonly ContentKeys? _keys;
     private readonly ManualResetEventSlim _checkpointWanted = new();
     private readonly Thread _checkpointer;
     private List<DbWrite> _queue = [];
@@ -55,15 +56,20 @@ internal sealed partial class Database : IDisposable
     /// <param name="time">By which commits are slow.</param>
     /// <param name="failpoints">Where tests break in; none when left out.</param>
     /// <param name="vfs">The name of SQLite's file system; its own for the platform when left out.</param>
+    /// <param name="keys">Of encrypted content, which can be neither read nor written without them.</param>
     internal Database(
-        string path, ILogger<Database> logger, TimeProvider time, Failpoints? failpoints = null, string? vfs = null)
+        string path, ILogger<Database> logger, TimeProvider time, Failpoints? failpoints = null, string? vfs = null,
+        ContentKeys? keys = null)
     {
-        (_logger, _time) = (logger, time);
+        (_logger, _time, _keys) = (logger, time, keys);
         _failpoints = failpoints ?? Failpoints.Off;
         _walPath = path + "-wal";
         _connectionString = ConnectionString(path, vfs);
         _writer = new DbSession(Open("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; "
-            + "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"));
+            + "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-16384;"))
+        {
+            Keys = keys,
+        };
         _thread = new Thread(WriteLoop) { IsBackground = true, Name = "reeve-writer" };
         _checkpointer = new Thread(CheckpointLoop) { IsBackground = true, Name = "reeve-checkpoint" };
     }
@@ -133,7 +139,10 @@ internal sealed partial class Database : IDisposable
     {
         if (!_readers.TryTake(out var session))
         {
-            session = new DbSession(Open("PRAGMA query_only=ON; PRAGMA cache_size=-2048;"));
+            session = new DbSession(Open("PRAGMA query_only=ON; PRAGMA cache_size=-2048;"))
+            {
+                Keys = _keys,
+            };
         }
 
         try

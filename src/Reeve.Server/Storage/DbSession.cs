@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Text;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
 
@@ -17,6 +18,9 @@ internal sealed class DbSession(SqliteConnection connection) : IDisposable
     internal long WriteCount { get; private set; }
 
     internal SqliteConnection Connection => connection;
+
+    /// <summary>By which encrypted columns are read and written; null where the master key is not at hand.</summary>
+    internal ContentKeys? Keys { get; set; }
 
     /// <summary>Runs a statement that writes; answers the number of rows it changed.</summary>
     internal int Execute(string sql, params ReadOnlySpan<object?> values)
@@ -72,6 +76,27 @@ internal sealed class DbSession(SqliteConnection connection) : IDisposable
 
     /// <summary>For a statement that selects 1.</summary>
     internal bool Exists(string sql, params ReadOnlySpan<object?> values) => _direct.Number(sql, values) is not null;
+
+    /// <exception cref="StorageException">It is gone or damaged, or the master key is not at hand.</exception>
+    internal ContentKey ContentKey(TenantContext tenant) => Keys?.Find(this, tenant)
+        ?? throw new StorageException(StorageFault.Damaged, "The data is encrypted and the master key is not here.");
+
+    /// <summary>A text as its column holds it: encrypted, or as it is.</summary>
+    internal object? Stored(bool isSealed, TenantContext tenant, string column, string id, string? text) =>
+        isSealed && text is not null ? ContentKey(tenant).Seal(column, id, text) : text;
+
+    /// <summary>The text of a column that may be encrypted; null where it is.</summary>
+    internal string? Text(DbDataReader row, int index, TenantContext tenant, string column, string id)
+    {
+        if (row.IsDBNull(index))
+        {
+            return null;
+        }
+
+        return row.GetFieldType(index) == typeof(byte[])
+            ? Encoding.UTF8.GetString(ContentKey(tenant).Open(column, id, row.GetFieldValue<byte[]>(index)))
+            : row.GetString(index);
+    }
 
     public void Dispose()
     {

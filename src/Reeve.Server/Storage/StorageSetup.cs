@@ -29,7 +29,8 @@ internal static class StorageSetup
         });
         services.AddSingleton(static provider => new Database(
             provider.GetRequiredService<DataFolder>().DatabasePath, provider.GetRequiredService<ILogger<Database>>(),
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Failpoints>()));
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Failpoints>(),
+            keys: new ContentKeys(provider.GetRequiredService<MasterKey>())));
     }
 
     /// <summary>Locks the data folder, checks it, brings its schema up to date and starts the writer.</summary>
@@ -70,6 +71,7 @@ internal static class StorageSetup
         database.Setup.BeginImmediate();
         try
         {
+            database.Setup.Keys?.CreateMissing(database.Setup, time.GetUtcNow());
             foreach (var prepare in preparations)
             {
                 prepare(database.Setup);

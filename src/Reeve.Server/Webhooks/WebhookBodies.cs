@@ -56,7 +56,7 @@ internal sealed class WebhookBodies(RunReader runs, Documents documents, ShowRun
             return (null, writer => WriteIds(writer, ("run_id", delivery.Subject), ("status", status)));
         }
 
-        return (run.PrivacyClass == PrivacyClass.Confidential.Word()
+        return (run.IsSealed || run.PrivacyClass == PrivacyClass.Confidential.Word()
                 ? null
                 : writer => writer.WriteRawValue(showRun(run).Span, skipInputValidation: true),
             writer => WriteIds(writer, ("id", run.Admitted.MessageId), ("agent_id", run.Admitted.AgentId),
@@ -95,7 +95,7 @@ internal sealed class WebhookBodies(RunReader runs, Documents documents, ShowRun
             return (null, Short);
         }
 
-        return (document.PrivacyClass == PrivacyClass.Confidential
+        return (document.IsSealed || document.PrivacyClass == PrivacyClass.Confidential
             ? null
             : writer => DocumentContracts.Write(writer, document), Short);
     }

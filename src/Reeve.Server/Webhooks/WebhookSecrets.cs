@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using Reeve.Server.Storage;
 
 namespace Reeve.Server.Webhooks;
 
@@ -8,58 +9,27 @@ namespace Reeve.Server.Webhooks;
 /// Secrets of webhooks: made, sealed for the database, and used to sign as Standard Webhooks 1.0 says.
 /// </summary>
 /// <remarks>
-/// Sealed = version 1 (1 byte), nonce (12), ciphertext, tag (16): AES-256-GCM under a key of its own purpose. The
-/// associated data names purpose, account and webhook, so that no row's secret opens in another's place.
+/// Sealed = version 1 (1 byte) and <see cref="SealedBytes"/> under a key of its own purpose. The name has purpose,
+/// account and webhook, so that no row's secret opens in another's place.
 /// </remarks>
-internal sealed class WebhookSecrets(byte[] key) : IDisposable
+internal sealed class WebhookSecrets(byte[] key)
 {
     private const string Prefix = "whsec_";
     private const int SecretBytes = 32;
-    private const int NonceBytes = 12;
-    private const int TagBytes = 16;
     private const byte Version = 1;
-
-    private readonly AesGcm _aes = new(key, TagBytes);
-
-    public void Dispose() => _aes.Dispose();
 
     internal static string Text(ReadOnlySpan<byte> secret) => Prefix + Convert.ToBase64String(secret);
 
     internal static byte[] Make() => RandomNumberGenerator.GetBytes(SecretBytes);
 
-    internal byte[] Seal(ReadOnlySpan<byte> secret, string accountId, string webhookId)
-    {
-        var sealedSecret = new byte[1 + NonceBytes + secret.Length + TagBytes];
-        sealedSecret[0] = Version;
-        var nonce = sealedSecret.AsSpan(1, NonceBytes);
-        RandomNumberGenerator.Fill(nonce);
-        lock (_aes)
-        {
-            _aes.Encrypt(nonce, secret, sealedSecret.AsSpan(1 + NonceBytes, secret.Length),
-                sealedSecret.AsSpan(1 + NonceBytes + secret.Length), Associated(accountId, webhookId));
-        }
-
-        return sealedSecret;
-    }
+    internal byte[] Seal(ReadOnlySpan<byte> secret, string accountId, string webhookId) =>
+        [Version, .. SealedBytes.Seal(key, Name(accountId, webhookId), secret)];
 
     /// <exception cref="CryptographicException">It is not this webhook's, or was changed.</exception>
-    internal byte[] Open(ReadOnlySpan<byte> sealedSecret, string accountId, string webhookId)
-    {
-        var length = sealedSecret.Length - 1 - NonceBytes - TagBytes;
-        if (length <= 0 || sealedSecret[0] != Version)
-        {
-            throw new CryptographicException("This is no sealed secret.");
-        }
-
-        var secret = new byte[length];
-        lock (_aes)
-        {
-            _aes.Decrypt(sealedSecret.Slice(1, NonceBytes), sealedSecret.Slice(1 + NonceBytes, length),
-                sealedSecret[(1 + NonceBytes + length)..], secret, Associated(accountId, webhookId));
-        }
-
-        return secret;
-    }
+    internal byte[] Open(ReadOnlySpan<byte> sealedSecret, string accountId, string webhookId) =>
+        !sealedSecret.IsEmpty && sealedSecret[0] == Version
+            ? SealedBytes.Open(key, Name(accountId, webhookId), sealedSecret[1..])
+            : throw new CryptographicException("This is no sealed secret.");
 
     /// <summary>The header <c>webhook-signature</c>: one signature for each secret that is good now.</summary>
     internal string Sign(Webhook webhook, string id, long timestamp, ReadOnlySpan<byte> body, DateTimeOffset now)
@@ -85,6 +55,6 @@ internal sealed class WebhookSecrets(byte[] key) : IDisposable
         return hmac.GetHashAndReset();
     }
 
-    private static byte[] Associated(string accountId, string webhookId) =>
-        Encoding.ASCII.GetBytes($"webhook secret\0{accountId}\0{webhookId}\0{Version}");
+    private static string Name(string accountId, string webhookId) =>
+        $"webhook secret\0{accountId}\0{webhookId}\0{Version}";
 }

@@ -276,7 +276,8 @@ internal sealed class SimNode : IDisposable
         services.AddSingleton(new IdGenerator(Time, new SimIdBytes(random)));
         services.AddSingleton(Master);
         services.AddSingleton(static provider => new Database(DatabasePath, NullLogger<Database>.Instance,
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Failpoints>(), SimVfs.Name));
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Failpoints>(), SimVfs.Name,
+            new ContentKeys(provider.GetRequiredService<MasterKey>())));
         services.AddEngine();
         services.AddSingleton<IBuiltinTool>(new SimTool(_world.Effects, random, Time));
         foreach (var id in (string[])["mesh/one-1", "mesh/two-1"])

@@ -9,7 +9,7 @@ using static Reeve.Server.Tests.Runs.ScriptedChatClient;
 
 namespace Reeve.Server.Tests.Chat;
 
-/// <summary>The modes of <c>privacy</c>: attested, and sealed to the server's key, which is not taken yet.</summary>
+/// <summary>The modes of <c>privacy</c>: attested, and sealed to the key of the server.</summary>
 public sealed class ChatPrivacyTests : IDisposable
 {
     private const string Path = "/v1/chat/completions";
@@ -36,16 +36,35 @@ public sealed class ChatPrivacyTests : IDisposable
         Assert.True(verdict.Json.GetProperty("valid").GetBoolean(), verdict.Text);
     }
 
-    [Fact]
-    public async Task Nitro_IsRefusedWhileNothingIsEncryptedAtRest()
+    [Theory]
+    [InlineData("What is the plan?", "be brief|What is the plan?")]
+    [InlineData("""[{"role":"user","content":"Only this."}]""", "Only this.")]
+    [InlineData("[not JSON", "be brief|[not JSON")]
+    public async Task Nitro_OpensTheBox_AndPutsItInThePlaceOfTheLastWords(string sealedText, string prompt)
     {
         await using var server = await StartAsync();
         var answer = await server.Client.PostAsync(Path, $$"""
-            {"model":"mesh/house-1","privacy":{"mode":"nitro","encryptedPrompt":"{{Seal(server, "Hello.")}}"},
-             "messages":[{"role":"user","content":"(sealed)"}]}
+            {"model":"mesh/house-1","privacy":{"mode":"nitro","encryptedPrompt":"{{Seal(server, sealedText)}}"},
+             "messages":[{"role":"system","content":"be brief"},{"role":"user","content":"(sealed)"}]}
             """);
-        Assert.Equal((422, "no_permitted_route"), (answer.Status, answer.ErrorCode));
-        Assert.Equal(0, _model.Calls);
+        Assert.True(answer.Status == 200, answer.Text);
+        Assert.Equal(prompt, string.Join('|', Assert.Single(_model.Prompts).Select(static one => one.Text)));
+        var run = await server.Client.GetAsync("/v1/runs");
+        Assert.Equal("protected", run.Json.GetProperty("data")[0].GetProperty("privacy_class").GetString());
+    }
+
+    [Fact]
+    public async Task Nitro_WithoutMessages_IsTheConversation()
+    {
+        await using var server = await StartAsync();
+        var answer = await server.Client.PostAsync(Path, $$"""
+            {"model":"mesh/house-1","privacy":{"mode":"nitro","encryptedPrompt":"{{Seal(server, "Hello.")}}"} }
+            """);
+        Assert.True(answer.Status == 200, answer.Text);
+        Assert.Equal("Hello.", Assert.Single(Assert.Single(_model.Prompts)).Text);
+        Assert.Equal((1, 0), server.Database.Read(static session => (
+            session.Count("SELECT count(*) FROM runs WHERE typeof(input) = 'blob'"),
+            session.Count("SELECT count(*) FROM run_events WHERE instr(CAST(payload AS TEXT), 'Hello.') > 0"))));
     }
 
     [Theory]

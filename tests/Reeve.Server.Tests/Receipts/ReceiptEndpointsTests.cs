@@ -19,7 +19,7 @@ public sealed class ReceiptEndpointsTests
         using var signer = new ReceiptSigner(new byte[ReceiptSigner.SeedLength]);
         var document = signer.Sign(ReceiptSignerTests.Sample);
         await server.Database.WriteAsync(session =>
-            ReceiptStore.Insert(session, server.Tenant, Id, "run_1", document, DateTimeOffset.UnixEpoch));
+            ReceiptStore.Insert(session, server.Tenant, Id, "run_1", document, false, DateTimeOffset.UnixEpoch));
 
         Assert.Equal(401, (await nobody.GetAsync($"/v1/receipts/{Id}")).Status);
         Assert.Equal(403, (await agents.GetAsync($"/v1/receipts/{Id}")).Status);

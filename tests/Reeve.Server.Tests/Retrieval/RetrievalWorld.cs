@@ -18,8 +18,12 @@ internal sealed class RetrievalWorld : IDisposable
 
     internal RetrievalWorld()
     {
-        Database = new Database(Path.Combine(_folder, "reeve.db"), NullLogger<Database>.Instance, TimeProvider.System);
+        var keys = new ContentKeys(MasterKey.Load(_folder, null, dataExists: false));
+        Database = new Database(
+            Path.Combine(_folder, "reeve.db"), NullLogger<Database>.Instance, TimeProvider.System, keys: keys);
         Migrator.Apply(Database.Setup, Time);
+        keys.Create(Database.Setup, Ours, Time.GetUtcNow());
+        keys.Create(Database.Setup, Theirs, Time.GetUtcNow());
         foreach (var (agent, account) in ((string, string)[])
             [("agt_1", "acct_A"), ("agt_2", "acct_A"), ("agt_3", "acct_B")])
         {

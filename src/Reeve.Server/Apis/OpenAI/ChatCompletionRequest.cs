@@ -38,14 +38,16 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
         var user = body.String("user", 1, 128);
         var metadata = body.Metadata("metadata");
         var privacy = ChatPrivacy.Read(body, keys);
+        using var opened = privacy.Open(document.RootElement);
+        var conversation = opened?.RootElement ?? document.RootElement;
         var messages = new ChatMessageReader();
-        messages.Read(body);
+        messages.Read(opened is null ? body : new RequestObject(conversation));
         var route = ChatRoute.Read(body, catalog, ModelsMax);
         var chat = ReadSettings(body, messages, route) with
         {
             Admitted = new ChatAdmitted
             {
-                Messages = document.RootElement.GetProperty("messages").Clone(),
+                Messages = conversation.GetProperty("messages").Clone(),
                 Settings = Keep(body),
                 Routing = route.Mode,
                 Chain = route.Chain,
@@ -67,6 +69,7 @@ internal sealed partial record ChatCompletionRequest(StartRun Start, bool Stream
                 CancelOnDisconnect = true,
                 Whole = !stream,
                 PrivacyClass = privacy.Class,
+                IsSealed = privacy.Prompt is not null,
                 Chat = chat,
             },
             stream);

@@ -18,7 +18,7 @@ internal static class OpenAISchemas
 
     internal static readonly OpenApiSchemas All = new(
         ("ChatCompletionCreate", Open(Schema.Body(
-            ["messages"],
+            ["messages"], // But for a sealed prompt, which may bring them.
             ("model", Schema.Text(1, 256).About("A model, a router mode or agt_X; auto where it is left out.")),
             ("models", Schema.List(Schema.Text(1, 256), 0, 8).About("Models to go on with, in this order.")),
             ("route", Schema.Word("auto", "fallback")),
