@@ -202,6 +202,25 @@ internal sealed class PointScenarios : IAsyncDisposable
         {
             await SendAsync(Dialect.Request(HttpMethod.Post, _server.Url, $"/v1/runs/{cancelled}/cancel"));
         }
+
+        if (waiting[^1] is { } last)
+        {
+            await FollowAsync(last);
+        }
+    }
+
+    /// <summary>Waits for the end of a run, whose turn comes when those before it have ended.</summary>
+    private async Task FollowAsync(string run)
+    {
+        using var request = Dialect.Request(HttpMethod.Get, _server.Url, $"/v1/runs/{run}/events");
+        try
+        {
+            using var answer = await _http.SendAsync(request);
+        }
+        catch (HttpRequestException)
+        {
+            // An error was thrown into this very stream.
+        }
     }
 
     /// <summary>Lets the server stop, by the way with an error, and takes its folder over with another one.</summary>
