@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Text;
 using System.Text.Json;
 using Reeve.Reliability.Load;
@@ -57,7 +58,7 @@ internal sealed class KillChecker(ServerSlot slot, KillJournal journal, MockProv
             CheckRuns(session);
             return 0;
         });
-        foreach (var violation in slot.Read(new Verifier().Check))
+        foreach (var violation in slot.Read(new Verifier(slot.Master).Check))
         {
             journal.Report(violation.Invariant is "I5" or "I6" or "I7" ? KillFault.Money : KillFault.Wrong,
                 violation.ToString());
@@ -128,16 +129,17 @@ internal sealed class KillChecker(ServerSlot slot, KillJournal journal, MockProv
     /// </summary>
     private void CheckRuns(DbSession session)
     {
-        foreach (var (input, count) in session.List(
-            "SELECT input, count(*) FROM runs WHERE input NOT LIKE 'flood %' GROUP BY input HAVING count(*) > 1",
-            static row => (row.GetString(0), row.GetInt64(1))))
+        var runs = session.List("SELECT id, account_id, status, input, output FROM runs", row => (
+            Id: row.GetString(0), Status: row.GetString(2), Input: Text(session, row, 3, ContentColumns.RunInput)!,
+            Output: Text(session, row, 4, ContentColumns.RunOutput)));
+        foreach (var (input, count) in runs.Where(
+            static run => !run.Input.StartsWith("flood ", StringComparison.Ordinal))
+            .CountBy(static run => run.Input).Where(static one => one.Value > 1))
         {
             journal.Report(KillFault.Money, $"{input} was asked under one key or once, and there are {count} runs");
         }
 
-        foreach (var (run, input, output) in session.List(
-            "SELECT id, input, output FROM runs WHERE status = 'completed'",
-            static row => (row.GetString(0), row.GetString(1), row.GetString(2))))
+        foreach (var (run, _, input, output) in runs.Where(static run => run.Status == "completed"))
         {
             if (MockPrompt.Parse(input).PlainAnswer is { } answer && answer != output)
             {
@@ -156,6 +158,9 @@ internal sealed class KillChecker(ServerSlot slot, KillJournal journal, MockProv
             journal.Report(KillFault.Wrong, $"{run.Id} failed with {run.Code} after {run.Recoveries} recoveries");
         }
     }
+
+    private static string? Text(DbSession session, DbDataReader row, int index, string column) =>
+        session.Text(row, index, new TenantContext(row.GetString(1)), column, row.GetString(0));
 
     private void CheckMoney(DbSession session)
     {

@@ -20,6 +20,7 @@ internal sealed class KillClients(
 
     private readonly CancellationTokenSource _stop = new();
     private string _agent = "";
+    private string _sealedAgent = "";
     private string _account = "";
 
     /// <summary>Makes what the clients share, on a server that nobody kills yet.</summary>
@@ -31,6 +32,7 @@ internal sealed class KillClients(
         }
 
         _agent = await slot.NewAgentAsync(",\"conversation_limit\":1000000"); // What was said is compared at the end.
+        _sealedAgent = await slot.NewSealedAgentAsync(",\"conversation_limit\":1000000");
         using var me = await SendAsync(Dialect.Request(HttpMethod.Get, slot.Process.Url, "/v1/accounts/me"));
         _account = me!.Json.GetProperty("id").GetString()!;
     }
@@ -56,6 +58,9 @@ internal sealed class KillClients(
     }
 
     public void Dispose() => _stop.Dispose();
+
+    /// <summary>Whole answers and streams of the one API are encrypted at rest, those of the other lie open.</summary>
+    private string AgentOf(Dialect dialect) => dialect == Dialect.Auteryn ? _sealedAgent : _agent;
 
     /// <summary>Runs so long that the database checkpoints.</summary>
     internal async Task FloodAsync()
@@ -181,7 +186,7 @@ internal sealed class KillClients(
 
     private async Task<HttpRequestMessage> NewAsync(Dialect dialect, string input, string key)
     {
-        var request = dialect.Run(await slot.UrlAsync(_stop.Token), _agent, input, asStream: false);
+        var request = dialect.Run(await slot.UrlAsync(_stop.Token), AgentOf(dialect), input, asStream: false);
         request.Headers.Add("Idempotency-Key", key);
         return request;
     }
@@ -190,7 +195,7 @@ internal sealed class KillClients(
     private async Task StreamAsync(Dialect dialect, SimRandom random, string tag)
     {
         var input = Prompt(random).Input(tag);
-        var stream = new StreamClient(slot.Http, _agent);
+        var stream = new StreamClient(slot.Http, AgentOf(dialect));
         journal.Reading[tag] = stream;
         var bytesMax = random.Chance(15) ? 50 + random.Below(900) : long.MaxValue;
         var read = StreamRead.Cut;

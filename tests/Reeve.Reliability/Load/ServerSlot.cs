@@ -115,7 +115,26 @@ internal sealed class ServerSlot : IAsyncDisposable
     }
 
     /// <summary>Reads the database beside the server.</summary>
-    internal T Read<T>(Func<DbSession, T> work) => Database.ReadOnce(DatabaseFile, work);
+    internal T Read<T>(Func<DbSession, T> work) => Database.ReadOnce(DatabaseFile, session =>
+    {
+        session.Keys = new ContentKeys(Master);
+        return work(session);
+    });
+
+    /// <summary>By which the server encrypts what is confidential.</summary>
+    internal MasterKey Master => MasterKey.Load(Path.Combine(Folder, "data"), null, dataExists: true);
+
+    /// <summary>
+    /// Makes an agent whose runs are encrypted at rest: it has a confidential document, which no question meets.
+    /// </summary>
+    internal async Task<string> NewSealedAgentAsync(string members = "")
+    {
+        var agent = await NewAgentAsync(members);
+        using var client = new TestClient(Process.Url, TestServer.AdminKey);
+        var answer = await client.PostAsync($"/v1/agents/{agent}/documents",
+            """{"text":"Xyzzy plugh.","name":"Unmet","privacy_class":"confidential"}""");
+        return answer.Status == 201 ? agent : throw new InvalidOperationException($"No document: {answer.Text}");
+    }
 
     /// <summary>Makes an agent; <paramref name="members"/> go into the body as they are.</summary>
     internal async Task<string> NewAgentAsync(string members = "")

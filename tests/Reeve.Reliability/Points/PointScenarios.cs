@@ -7,6 +7,7 @@ using Reeve.Reliability.Load;
 using Reeve.Server;
 using Reeve.Server.Inference;
 using Reeve.Server.Runs;
+using Reeve.Server.Storage;
 using Reeve.Server.Tests;
 using Reeve.Server.Tests.Webhooks;
 
@@ -56,6 +57,9 @@ internal sealed class PointScenarios : IAsyncDisposable
             {"name":"Desk","model":"{{MockProvider.Model}}","tools":[{"name":"time","type":"builtin"}]}
             """);
         scenarios._agent = answer.Json.GetProperty("id").GetString()!;
+        answer = await scenarios._server.Client.PostAsync($"/v1/agents/{scenarios._agent}/documents",
+            """{"text":"Xyzzy plugh.","name":"Unmet","privacy_class":"confidential"}"""); // Its runs are encrypted.
+        Assert.Equal(201, answer.Status);
         answer = await scenarios._server.Client.PostAsync("/v1/webhooks",
             $$"""{"url":"{{scenarios._receiver.Url}}","events":["run.completed","run.failed","run.cancelled"]}""");
         Assert.Equal(201, answer.Status);
@@ -280,7 +284,7 @@ internal sealed class PointScenarios : IAsyncDisposable
             }
         }
 
-        foreach (var violation in _server.Database.Read(new Verifier().Check))
+        foreach (var violation in _server.Database.Read(new Verifier(_server.Service<MasterKey>()).Check))
         {
             _problems.Enqueue($"{where}: {violation}");
         }
