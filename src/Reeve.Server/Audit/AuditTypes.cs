@@ -17,6 +17,7 @@ internal static class AuditTypes
     internal const string AgentDeleted = "agent.deleted";
     internal const string DocumentDeleted = "document.deleted";
     internal const string ConversationDeleted = "conversation.deleted";
+    internal const string ProviderChanged = "provider.changed";
     internal const string SigningKeyRotated = "signing_key.rotated";
 
     /// <summary>A run ended; its detail is the head of its log, which the receipt names too.</summary>

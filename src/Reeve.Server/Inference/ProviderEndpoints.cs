@@ -53,7 +53,7 @@ internal static class ProviderEndpoints
             throw ApiException.NotFound("provider");
         }
 
-        await register.ChangeAsync(provider, change);
+        await register.ChangeAsync(context.Caller().Tenant, provider, change);
         await ApiJson.WriteAsync(context, 200, ApiJson.Bytes(register.Find(provider)!, Write));
     }
 

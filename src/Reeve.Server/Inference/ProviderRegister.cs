@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Reeve.Server.Audit;
 using Reeve.Server.Privacy;
 using Reeve.Server.Storage;
 
@@ -50,18 +52,39 @@ internal sealed class ProviderRegister : IHostedService
     internal IReadOnlyList<(string Name, ProviderReport Report)> Reports() =>
         [.. _marks.Keys.Order(StringComparer.Ordinal).Select(name => (name, _health.Of(name).Report()))];
 
-    /// <summary>Changes the settings of a provider that is configured, durably and at once.</summary>
-    internal async Task ChangeAsync(string name, Func<ProviderSettings, ProviderSettings> change)
+    /// <summary>
+    /// Changes the settings of a provider that is configured, durably and at once. Where calls go decides who reads
+    /// them, so the audit of the operator who did it says what holds from then on.
+    /// </summary>
+    internal async Task ChangeAsync(
+        TenantContext tenant, string name, Func<ProviderSettings, ProviderSettings> change)
     {
         var unchanged = _health.Of(name).Settings;
-        var at = _time.GetUtcNow().ToUnixTimeMilliseconds();
-        await _database.WriteAsync(session => session.Execute(
-            "INSERT INTO provider_settings (provider, settings, updated_at) VALUES ($1, $2, $3) "
-            + "ON CONFLICT (provider) DO UPDATE SET settings = excluded.settings, updated_at = excluded.updated_at",
-            name, JsonSerializer.Serialize(
-                change(Stored(session, name) ?? unchanged), ProviderSettingsJson.Default.ProviderSettings), at));
+        var at = _time.GetUtcNow();
+        await _database.WriteAsync(session =>
+        {
+            var settings = change(Stored(session, name) ?? unchanged);
+            session.Execute(
+                "INSERT INTO provider_settings (provider, settings, updated_at) VALUES ($1, $2, $3) "
+                + "ON CONFLICT (provider) DO UPDATE SET settings = excluded.settings, updated_at = excluded.updated_at",
+                name, JsonSerializer.Serialize(settings, ProviderSettingsJson.Default.ProviderSettings),
+                at.ToUnixTimeMilliseconds());
+            AuditLog.Append(session, tenant, AuditTypes.ProviderChanged, name, at, Facts(settings));
+        });
         Take(name);
     }
+
+    /// <summary>By the names of the wire.</summary>
+    private static string Facts(ProviderSettings settings) => AuditLog.Detail(
+        ("enabled", settings.Enabled ? "true" : "false"),
+        ("priority", Text(settings.Priority)),
+        ("routingWeight", Text(settings.RoutingWeight)),
+        ("timeoutMs", Text(settings.TimeoutMilliseconds)),
+        ("maxConcurrency", Text(settings.MaxConcurrency)),
+        ("errorRate", Text(settings.ErrorRate)),
+        ("cooldownMs", Text(settings.CooldownMilliseconds)));
+
+    private static string Text(IFormattable figure) => figure.ToString(null, CultureInfo.InvariantCulture);
 
     private void Take(string provider)
     {

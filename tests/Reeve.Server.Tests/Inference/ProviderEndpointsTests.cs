@@ -1,3 +1,4 @@
+using Reeve.Server.Audit;
 using Reeve.Server.Tests.Runs;
 
 namespace Reeve.Server.Tests.Inference;
@@ -43,6 +44,28 @@ public sealed class ProviderEndpointsTests
         }
 
         Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Change_IsInTheAuditWithWhoMadeItAndWhatHoldsFromThenOn_AndARefusedOneIsNot()
+    {
+        await using var server = await StartAsync(null);
+        var account = (await server.Client.GetAsync("/v1/accounts/me")).Json.GetProperty("id").GetString()!;
+        var made = await server.Client.PostAsync("/v1/api-keys", """{"name":"ops","scopes":["admin"]}""");
+        using var operations = server.ClientFor(made.Json.GetProperty("key").GetString());
+
+        await operations.PatchAsync(Config, """{"enabled":false,"priority":3,"circuitBreaker":{"errorRate":0.5}}""");
+        await operations.PatchAsync(Config, """{"priority":1001}""");
+        await operations.PatchAsync("/v1/providers/config/none", """{"priority":1}""");
+
+        var entry = Assert.Single(
+            server.Database.Read(session => AuditLog.Read(session, account, 0)),
+            static one => one.Entry.Type == AuditTypes.ProviderChanged).Entry;
+        Assert.Equal(("house-1", made.Json.GetProperty("id").GetString()), (entry.Subject, entry.KeyId));
+        Assert.Equal(
+            """{"enabled":"false","priority":"3","routingWeight":"1","timeoutMs":"30000","maxConcurrency":"10000","""
+            + "\"errorRate\":\"0.5\",\"cooldownMs\":\"60000\"}", entry.Detail);
+        await server.AssertSoundAsync();
     }
 
     [Theory]
