@@ -39,10 +39,15 @@ internal sealed class ProviderState(string name, TimeProvider time)
     private readonly Queue<double> _latencies = new(LatenciesMax);
     private int _inFlight;
     private bool _isProbing;
-    private DateTimeOffset? _openUntil;
+    private TimeSpan? _openUntil;
     private DateTimeOffset? _lastSuccessAt;
     private (string Code, DateTimeOffset At)? _lastError;
     private volatile ProviderSettings _settings = new();
+
+    // By the clock that only goes forward: a wall clock that is set back would leave a circuit open for as long.
+    private readonly long _begunAt = time.GetTimestamp();
+
+    private TimeSpan Now => time.GetElapsedTime(_begunAt);
 
     internal string Name => name;
 
@@ -63,7 +68,7 @@ internal sealed class ProviderState(string name, TimeProvider time)
 
         lock (_lock)
         {
-            var now = time.GetUtcNow();
+            var now = Now;
             if (_openUntil is { } until && (now < until || _isProbing))
             {
                 return (ProviderStanding.Open, now < until ? until - now : TimeSpan.FromSeconds(1));
@@ -95,7 +100,7 @@ internal sealed class ProviderState(string name, TimeProvider time)
             var isProbe = false;
             if (_openUntil is { } until)
             {
-                if (_isProbing || time.GetUtcNow() < until)
+                if (_isProbing || Now < until)
                 {
                     return null;
                 }
@@ -113,7 +118,7 @@ internal sealed class ProviderState(string name, TimeProvider time)
         var standing = Look().Standing;
         lock (_lock)
         {
-            var (calls, failures) = Count(time.GetUtcNow());
+            var (calls, failures) = Count(Now);
             var sorted = _latencies.Order().ToArray();
             return new ProviderReport(
                 standing, calls == 0 ? 0 : (double)failures / calls, Percentile(sorted, 50), Percentile(sorted, 95),
@@ -131,22 +136,22 @@ internal sealed class ProviderState(string name, TimeProvider time)
                 _isProbing = false;
             }
 
-            var now = time.GetUtcNow();
             if (succeeded is null)
             {
                 return; // Broken off by the caller: it says nothing of the provider.
             }
 
+            var now = Now;
             ref var slot = ref SlotAt(now);
             slot.Calls++;
             if (succeeded.Value)
             {
-                Succeed(visit, now);
+                Succeed(visit);
                 return;
             }
 
             slot.Failures++;
-            _lastError = (Word(fault!.Value), now);
+            _lastError = (Word(fault!.Value), time.GetUtcNow());
             var (calls, failures) = Count(now);
             var settings = _settings;
             if (visit.IsProbe || (_openUntil is null && failures >= FailuresMin
@@ -157,9 +162,9 @@ internal sealed class ProviderState(string name, TimeProvider time)
         }
     }
 
-    private void Succeed(ProviderVisit visit, DateTimeOffset now)
+    private void Succeed(ProviderVisit visit)
     {
-        _lastSuccessAt = now;
+        _lastSuccessAt = time.GetUtcNow();
         if (_latencies.Count == LatenciesMax)
         {
             _latencies.Dequeue();
@@ -173,13 +178,13 @@ internal sealed class ProviderState(string name, TimeProvider time)
         }
     }
 
-    private bool IsDegraded(DateTimeOffset now, ProviderSettings settings)
+    private bool IsDegraded(TimeSpan now, ProviderSettings settings)
     {
         var (calls, failures) = Count(now);
         return failures >= FailuresMin / 2 && failures > settings.ErrorRate * calls / 2;
     }
 
-    private (int Calls, int Failures) Count(DateTimeOffset now)
+    private (int Calls, int Failures) Count(TimeSpan now)
     {
         var oldest = Number(now) - SlotCount;
         var (calls, failures) = (0, 0);
@@ -195,7 +200,7 @@ internal sealed class ProviderState(string name, TimeProvider time)
         return (calls, failures);
     }
 
-    private ref Slot SlotAt(DateTimeOffset now)
+    private ref Slot SlotAt(TimeSpan now)
     {
         var number = Number(now);
         ref var slot = ref _slots[number % SlotCount];
@@ -207,7 +212,8 @@ internal sealed class ProviderState(string name, TimeProvider time)
         return ref slot;
     }
 
-    private static long Number(DateTimeOffset now) => now.ToUnixTimeSeconds() / SlotSeconds;
+    // From 1, for a slot that was never used has the number 0.
+    private static long Number(TimeSpan now) => 1 + ((long)now.TotalSeconds / SlotSeconds);
 
     private static double? Percentile(double[] sorted, int percent) => sorted.Length == 0
         ? null

@@ -73,6 +73,21 @@ public sealed class ProviderStateTests
         Assert.Equal((ProviderStanding.Open, TimeSpan.FromSeconds(60)), _state.Look());
     }
 
+    [Theory]
+    [InlineData(-3600)]
+    [InlineData(3600)]
+    public void Clock_ThatJumps_NeitherProlongsNorShortensAnOpenCircuit(int seconds)
+    {
+        var clock = new JumpingClock(_time);
+        var state = new ProviderState("house", clock);
+        End(state, ok: false, 5);
+        clock.Jump = TimeSpan.FromSeconds(seconds);
+
+        Assert.Equal((ProviderStanding.Open, TimeSpan.FromSeconds(60)), state.Look());
+        _time.Advance(TimeSpan.FromSeconds(60));
+        Assert.Equal(ProviderStanding.Healthy, state.Look().Standing);
+    }
+
     [Fact]
     public void BadRequest_IsNoFaultOfTheProvider()
     {
@@ -117,11 +132,13 @@ public sealed class ProviderStateTests
         Assert.Equal(("overloaded", at), report.LastError);
     }
 
-    private void End(bool ok, int times = 1)
+    private void End(bool ok, int times = 1) => End(_state, ok, times);
+
+    private static void End(ProviderState state, bool ok, int times)
     {
         for (var i = 0; i < times; i++)
         {
-            using var visit = _state.TryEnter();
+            using var visit = state.TryEnter();
             if (ok)
             {
                 visit!.Succeed();
@@ -131,5 +148,17 @@ public sealed class ProviderStateTests
                 visit!.Fail(ProviderFault.Overloaded);
             }
         }
+    }
+
+    /// <summary>A wall clock that somebody sets, beside time that goes on as it does.</summary>
+    private sealed class JumpingClock(TimeProvider time) : TimeProvider
+    {
+        internal TimeSpan Jump { get; set; }
+
+        public override long TimestampFrequency => time.TimestampFrequency;
+
+        public override DateTimeOffset GetUtcNow() => time.GetUtcNow() + Jump;
+
+        public override long GetTimestamp() => time.GetTimestamp();
     }
 }
