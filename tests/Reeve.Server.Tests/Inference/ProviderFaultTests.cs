@@ -284,6 +284,39 @@ public sealed class ProviderFaultTests
         Assert.Equal(ProviderFault.Malformed, error.Fault);
     }
 
+    [Theory]
+    [InlineData("content")]
+    [InlineData("reasoning_content")]
+    public async Task GetStreamingResponse_ThatDoesNotEnd_IsCutOffFarBeyondTheTokensThatWereAsked(string member)
+    {
+        var sent = 0;
+        await using var provider = await LoopbackProvider.StartAsync(async (context, _) =>
+        {
+            context.Response.ContentType = "text/event-stream";
+            var text = new string('x', 1_000);
+            for (; !context.RequestAborted.IsCancellationRequested && sent < 100_000; sent++)
+            {
+                await context.Response.WriteAsync(
+                    $$$"""data: {"choices":[{"delta":{"{{{member}}}":"{{{text}}}"}}]}""" + "\n\n", Cancellation);
+            }
+        });
+        using var client = Sample.Client("openai", provider);
+        var options = new ChatOptions { MaxOutputTokens = 1_000 };
+        var received = 0;
+
+        var error = await Assert.ThrowsAsync<ProviderException>(async () =>
+        {
+            await foreach (var update in client.GetStreamingResponseAsync(
+                [new(ChatRole.User, "Hi")], options, Cancellation))
+            {
+                received++;
+            }
+        });
+
+        Assert.Equal(ProviderFault.Malformed, error.Fault);
+        Assert.InRange(received, 32, 98); // No answer of 1,000 tokens is cut, and not much more than 64 Ki is taken.
+    }
+
     [Fact]
     public async Task Call_RandomBytes_FailsAsAProviderOrAnswers()
     {

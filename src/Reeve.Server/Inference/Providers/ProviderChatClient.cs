@@ -16,6 +16,13 @@ internal sealed record ProviderTools(
 internal abstract partial class ProviderChatClient(
     ProviderTools tools, ProviderEndpoint endpoint, Model model, FrozenSet<string> unsupported) : IChatClient
 {
+    /// <summary>
+    /// A provider that goes on and on in spite of its limit is cut off there: no tokens in use are longer on average.
+    /// </summary>
+    private const int CharactersPerTokenMax = 32;
+
+    private const int CharactersMin = 64 * 1024;
+
     private readonly ILogger _logger = tools.Logger;
     private volatile FrozenSet<string> _unsupported = unsupported;
 
@@ -60,8 +67,16 @@ internal abstract partial class ProviderChatClient(
         using var call = await SendAsync(messages, options, streamed: true, cancellationToken);
         using var events = NewReader(call.ReadAsync);
         var answer = NewAnswer(options);
+        var left = CharactersMin + (CharactersPerTokenMax * (long)(options?.MaxOutputTokens ?? Model.OutputTokensMax));
         while (await MoveAsync(events, answer))
         {
+            left -= (answer.Thought?.Length ?? 0) + (answer.Text?.Length ?? 0);
+            if (left < 0)
+            {
+                throw new ProviderException(ProviderFault.Malformed,
+                    $"{endpoint.Provider} sent far more than the tokens that it was asked for.");
+            }
+
             if (answer.Thought is { } thought)
             {
                 yield return new ChatResponseUpdate(ChatRole.Assistant, [new TextReasoningContent(thought)]);
