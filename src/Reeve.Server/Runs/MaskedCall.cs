@@ -46,6 +46,9 @@ internal sealed class MaskedCall
 
     internal string RestoreRest() => _restorer.Flush();
 
+    /// <summary>A text that is whole, and no part of what the model says.</summary>
+    internal string RestoreWhole(string text) => _masker.Restore(text);
+
     internal JsonElement Restore(JsonElement arguments) => _masker.Restore(arguments);
 
     private AIContent Mask(AIContent content) => content switch

@@ -205,8 +205,16 @@ internal sealed class ModelCall(
         var id = context.Chat is null ? $"call_{number}" : $"call_{run.RunId[(Id.Run.Length + 1)..]}_{number}";
         _toolCalls.Add(new RequestedToolCall(
             id, function?.Tool ?? call.Name, function?.Action ?? "",
-            masked is null ? Arguments(call) : masked.Restore(Arguments(call))));
+            masked is null ? Arguments(call) : masked.Restore(Arguments(call)))
+        {
+            Written = function is null && context.IsForCaller(call.Name) ? Written(call) : null,
+        });
     }
+
+    // What is called is the caller's, so it is for the caller to read what the model made of the arguments, or what was
+    // left of them where the answer was cut. To hand out none instead would have another call made than was asked for.
+    private string? Written(FunctionCallContent call) =>
+        call is { Exception: not null, RawRepresentation: string text } ? masked?.RestoreWhole(text) ?? text : null;
 
     private static JsonElement Arguments(FunctionCallContent call)
     {

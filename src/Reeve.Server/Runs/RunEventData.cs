@@ -140,7 +140,17 @@ internal sealed record ModelCallFinished : RunEventData
     public IReadOnlyList<RequestedToolCall> ToolCalls { get; init; } = [];
 }
 
-internal sealed record RequestedToolCall(string Id, string Tool, string Action, JsonElement Params);
+internal sealed record RequestedToolCall(string Id, string Tool, string Action, JsonElement Params)
+{
+    /// <summary>
+    /// What the model wrote in the place of arguments, where that is no JSON object; of a caller's function alone.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Written { get; init; }
+
+    /// <summary>The arguments as the model wrote them, good or not.</summary>
+    internal string ArgumentsText => Written ?? Params.GetRawText();
+}
 
 /// <summary>The intent of a tool call, committed before it is made.</summary>
 internal sealed record ToolCallStarted(string Id, string Tool, string Action, JsonElement Params) : RunEventData

@@ -423,6 +423,7 @@ internal sealed partial class RunLoop(
     private static CallEnd Reported(ModelCall call, Prompt prompt)
     {
         var end = call.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output } usage
+            && (output > 0 || (call.Text.Length == 0 && call.ToolCalls.Count == 0)) // No tokens are no answer.
             ? new CallEnd("completed", input, output)
             {
                 CachedInputTokens = usage.CachedInputTokenCount ?? 0,
@@ -434,7 +435,7 @@ internal sealed partial class RunLoop(
 
     private static CallEnd Counted(string outcome, ModelCall call, Prompt prompt) =>
         new(outcome, TokenCounter.CountPrompt(prompt.Messages, null), TokenCounter.Count(call.Text)
-            + call.ToolCalls.Sum(static asked => TokenCounter.Count(asked.Params.GetRawText())))
+            + call.ToolCalls.Sum(static asked => TokenCounter.Count(asked.ArgumentsText)))
         {
             IsEstimated = true,
         };

@@ -106,6 +106,9 @@ internal sealed class RunState(string runId, CreditOptions credits)
 
     internal string Output => _output.ToString();
 
+    /// <summary>Of <see cref="Output"/>, which is put together anew each time that it is read.</summary>
+    internal int OutputLength => _output.Length;
+
     internal bool HasOutput => _output.Length > 0;
 
     /// <summary>The text of the open step alone.</summary>
@@ -257,6 +260,8 @@ internal sealed class RunToolCall(RequestedToolCall request)
     internal string Action => request.Action;
 
     internal JsonElement Params => request.Params;
+
+    internal string ArgumentsText => request.ArgumentsText;
 
     /// <summary>What the tool promised when the call was made: that it may be made again.</summary>
     internal bool IsIdempotent { get; set; }

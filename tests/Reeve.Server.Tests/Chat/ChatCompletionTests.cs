@@ -140,6 +140,48 @@ public sealed class ChatCompletionTests : IDisposable
             prompt[3].Contents.Cast<FunctionResultContent>().Select(static one => (one.CallId, (string)one.Result!)));
     }
 
+    [Fact]
+    public async Task Arguments_ThatAreNoJson_AreTheCallersToReadAsTheyWereWritten()
+    {
+        const string Cut = "{\"city\":\"Os";
+        var call = new FunctionCallContent("p1", "get_weather")
+        {
+            RawRepresentation = Cut,
+            Exception = new JsonException("The arguments are not a JSON object."),
+        };
+        _model.Reply(call);
+        await using var server = await StartAsync();
+
+        var answer = await ChatAsync(server, Weather);
+        var text = await StreamAsync(server, Weather);
+
+        var function = answer.Json.GetProperty("choices")[0].GetProperty("message").GetProperty("tool_calls")[0]
+            .GetProperty("function");
+        Assert.Equal(Cut, function.GetProperty("arguments").GetString());
+        Assert.True(answer.Json.GetProperty("usage").GetProperty("completion_tokens").GetInt32() > 1, answer.Text);
+        Assert.Contains("{\"arguments\":\"{\\\"city\\\":\\\"Os\"}", text, StringComparison.Ordinal);
+        var run = (await server.Client.GetAsync($"/v1/runs/{RunId(answer.Json)}")).Json;
+        Assert.Equal("completed", run.GetProperty("status").GetString());
+        await server.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Usage_WithoutTokensForTextThatCame_IsCounted()
+    {
+        _model.Reply("A short summary.", Usage(210, 0));
+        await using var server = await StartAsync();
+
+        var usage = (await ChatAsync(server, "\"max_tokens\":50")).Json.GetProperty("usage");
+
+        Assert.NotEqual(0, usage.GetProperty("completion_tokens").GetInt32());
+        Assert.True(usage.GetProperty("cost").GetDecimal() > 0);
+        _model.Reply("", Usage(210, 0));
+        usage = (await ChatAsync(server, "\"max_tokens\":50")).Json.GetProperty("usage");
+        Assert.Equal((210, 0), (usage.GetProperty("prompt_tokens").GetInt32(),
+            usage.GetProperty("completion_tokens").GetInt32()));
+        await server.AssertSoundAsync();
+    }
+
     [Theory]
     [InlineData("""{}""", "messages")]
     [InlineData("""{"messages":[]}""", "messages")]

@@ -197,6 +197,7 @@ public sealed class OpenAIChatClientTests
 
         var call = Assert.IsType<FunctionCallContent>(Assert.Single(response.Messages[0].Contents));
         Assert.Equal(good, call.Exception is null);
+        Assert.Equal(good ? null : arguments, call.RawRepresentation as string);
         Assert.Equal(ChatFinishReason.ToolCalls, response.FinishReason);
     }
 

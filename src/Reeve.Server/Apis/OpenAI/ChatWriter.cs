@@ -28,7 +28,7 @@ internal static class ChatWriter
             writer.WriteStartArray("tool_calls"u8);
             foreach (var call in calls)
             {
-                WriteCall(writer, call, call.Params.GetRawText());
+                WriteCall(writer, call, call.ArgumentsText);
             }
 
             writer.WriteEndArray();
@@ -62,7 +62,7 @@ internal static class ChatWriter
                 frames.Add("privacy.attestation", attestation, static (writer, document) => document.WriteTo(writer));
                 break;
             case MessageDelta delta:
-                if (state.Output.Length == delta.Text.Length)
+                if (state.OutputLength == delta.Text.Length)
                 {
                     AddFirst(frames, state);
                 }
@@ -132,7 +132,7 @@ internal static class ChatWriter
                     json.WriteStartObject();
                     json.WriteNumber("index"u8, of.i);
                     json.WriteStartObject("function"u8);
-                    json.WriteString("arguments"u8, of.call.Params.GetRawText());
+                    json.WriteString("arguments"u8, of.call.ArgumentsText);
                     json.WriteEndObject();
                     json.WriteEndObject();
                     json.WriteEndArray();

@@ -52,7 +52,7 @@ internal sealed class ToolCallAssembler
 
     /// <summary>
     /// Arguments that are no JSON object are the model's mistake, not the provider's: the content then carries the
-    /// exception, and the model can be told.
+    /// exception, beside the text as it was written.
     /// </summary>
     private static FunctionCallContent Complete(string id, string name, string written)
     {
@@ -72,11 +72,12 @@ internal sealed class ToolCallAssembler
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
-            // Said below, without the text that was wrong; half a surrogate pair is an ArgumentException.
+            // Said below; half a surrogate pair is an ArgumentException.
         }
 
         return new FunctionCallContent(id, name)
         {
+            RawRepresentation = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(written)), // Half a pair becomes U+FFFD.
             Exception = new JsonException("The arguments are not a JSON object."),
         };
     }
