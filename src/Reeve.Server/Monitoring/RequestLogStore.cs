@@ -63,6 +63,8 @@ internal static class RequestLogStore
     internal static long Active(DbSession session, TenantContext tenant) => session.Count(
         "SELECT (SELECT count(*) FROM runs WHERE conversation_id IS NOT NULL "
         + "AND status IN ('running', 'requires_action') AND account_id = $1) "
+        + "+ (SELECT count(*) FROM runs WHERE conversation_id IS NULL "
+        + "AND status IN ('running', 'requires_action') AND account_id = $1) "
         + "+ (SELECT count(*) FROM runs WHERE status = 'queued' AND account_id = $1)", tenant.AccountId);
 
     /// <summary>Micro-USD charged since then.</summary>

@@ -37,6 +37,26 @@ public sealed class MonitoringEndpointsTests
     }
 
     [Fact]
+    public async Task Summary_CountsAChatThatIsAnswered()
+    {
+        var gate = new TaskCompletionSource();
+        await using var server = await TestServer.StartAsync(
+            configure: builder => new ScriptedChatClient().Reply("Wait", gate.Task).AddTo(builder));
+        const string Body =
+            """{"model":"mesh/house-1","stream":true,"messages":[{"role":"user","content":"Hi"}]}""";
+        using var stream = await server.OpenAsync("POST", "/v1/chat/completions", Body);
+        await stream.ReadToAsync("Wait");
+
+        Assert.Equal(1, await ActiveAsync());
+        gate.SetResult();
+        await stream.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(0, await ActiveAsync());
+
+        async Task<int> ActiveAsync() => (await server.Client.GetAsync("/v1/monitoring/summary")).Json
+            .GetProperty("runs").GetProperty("active").GetInt32();
+    }
+
+    [Fact]
     public async Task Logs_InPages_ShowEachRecordOnce()
     {
         await using var server = await TestServer.StartAsync();
