@@ -49,6 +49,9 @@ internal sealed record WebhookOptions
     /// <summary>Seconds from each failed attempt to the next; after the last of them a delivery is given up.</summary>
     internal IReadOnlyList<int> RetrySeconds { get; init; } =
         [5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600];
+
+    /// <summary>Deliveries that may be on their way to one webhook; the oldest of more are given up.</summary>
+    internal int PendingMax { get; init; } = 10_000;
 }
 
 internal sealed record PrivacyOptions
@@ -63,6 +66,11 @@ internal sealed record LimitOptions
 
     /// <summary>For chat completions, which may bring images, and embeddings.</summary>
     internal long ChatBytesMax { get; init; } = 20L << 20;
+
+    /// <summary>
+    /// Bytes of the bodies of all chats that are answered at once; one chat is taken however small this is.
+    /// </summary>
+    internal long ChatBytesOpenMax { get; init; } = 128L << 20;
 
     internal long UploadBytesMax { get; init; } = 32L << 20;
 
@@ -79,6 +87,9 @@ internal sealed record LimitOptions
 
     /// <summary>Days for which the records of requests are kept; 0: none are made.</summary>
     internal int RequestLogDays { get; init; } = 7;
+
+    /// <summary>Days after which what a run outside of any conversation said is erased; 0: once it has ended.</summary>
+    internal int ChatDays { get; init; } = 30;
 
     internal int FreeRequestsPerMinute { get; init; } = 10;
 

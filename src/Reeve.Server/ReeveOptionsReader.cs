@@ -214,11 +214,14 @@ internal sealed class ReeveOptionsReader
         {
             BodyBytesMax = section?.Integer("body_bytes_max", Kibibyte, Gibibyte) ?? options.BodyBytesMax,
             ChatBytesMax = section?.Integer("chat_bytes_max", Kibibyte, Gibibyte) ?? options.ChatBytesMax,
+            ChatBytesOpenMax = section?.Integer("chat_bytes_open_max", Kibibyte, 1024 * Gibibyte)
+                ?? options.ChatBytesOpenMax,
             UploadBytesMax = section?.Integer("upload_bytes_max", Kibibyte, Gibibyte) ?? options.UploadBytesMax,
             RunsMax = (int)(section?.Integer("runs_max", 1, 1_000_000) ?? options.RunsMax),
             StreamsMax = (int)(section?.Integer("streams_max", 1, 1_000_000) ?? options.StreamsMax),
             ConnectionsMax = (int)(section?.Integer("connections_max", 1, 1_000_000) ?? options.ConnectionsMax),
             RequestLogDays = (int)(section?.Integer("request_log_days", 0, 366) ?? options.RequestLogDays),
+            ChatDays = (int)(section?.Integer("chat_days", 0, 36_500) ?? options.ChatDays),
             FreeRequestsPerMinute = Rate("free", options.FreeRequestsPerMinute),
             StarterRequestsPerMinute = Rate("starter", options.StarterRequestsPerMinute),
             ProRequestsPerMinute = Rate("pro", options.ProRequestsPerMinute),
@@ -276,9 +279,14 @@ internal sealed class ReeveOptionsReader
     {
         const int RetriesMax = 20;
         const int Week = 7 * 24 * 3600;
-        return section?.Integers("retry_seconds", RetriesMax, 1, Week) is { } seconds
-            ? new WebhookOptions { RetrySeconds = [.. seconds.Select(static one => (int)one)] }
-            : new WebhookOptions();
+        var options = new WebhookOptions();
+        return new WebhookOptions
+        {
+            RetrySeconds = section?.Integers("retry_seconds", RetriesMax, 1, Week) is { } seconds
+                ? [.. seconds.Select(static one => (int)one)]
+                : options.RetrySeconds,
+            PendingMax = (int)(section?.Integer("pending_max", 100, 1_000_000) ?? options.PendingMax),
+        };
     }
 
     private static DateTimeOffset Sunset(RequestObject file)

@@ -105,7 +105,8 @@ public sealed class ReeveOptionsReaderTests
     {
         _files["./reeve.json"] = """
             {"egress":{"allow":["127.0.0.1:8089","intranet.example:443","[::1]:9000"],"allow_http":true},
-             "webhooks":{"retry_seconds":[1,60]},"credits":{"low_balance_usd":2.5},"limits":{"request_log_days":0} }
+             "webhooks":{"retry_seconds":[1,60],"pending_max":200},"credits":{"low_balance_usd":2.5},
+             "limits":{"request_log_days":0,"chat_days":7,"chat_bytes_open_max":30000000} }
             """;
 
         var options = Read();
@@ -114,6 +115,8 @@ public sealed class ReeveOptionsReaderTests
             options.Egress.Allow.Select(static one => $"{one.Host} {one.Port}"));
         Assert.True(options.Egress.AllowHttp);
         Assert.Equal([1, 60], options.Webhooks.RetrySeconds);
+        Assert.Equal((200, 7, 30_000_000),
+            (options.Webhooks.PendingMax, options.Limits.ChatDays, options.Limits.ChatBytesOpenMax));
         Assert.Equal((2.5m, 0), (options.Credits.LowBalanceUsd, options.Limits.RequestLogDays));
         Assert.Equal(9, new WebhookOptions().RetrySeconds.Count);
     }
@@ -132,6 +135,9 @@ public sealed class ReeveOptionsReaderTests
         + "from 1 to 604800.")]
     [InlineData("{\"credits\":{\"low_balance_usd\":-1}}", "reeve.json: credits.low_balance_usd must be a number from 0 "
         + "to 1000000 with at most 6 decimals.")]
+    [InlineData("{\"webhooks\":{\"pending_max\":99}}", "reeve.json: webhooks.pending_max must be an integer from 100 "
+        + "to 1000000.")]
+    [InlineData("{\"limits\":{\"chat_days\":-1}}", "reeve.json: limits.chat_days must be an integer from 0 to 36500.")]
     [InlineData("{\"limits\":{\"request_log_days\":367}}", "reeve.json: limits.request_log_days must be an integer "
         + "from 0 to 366.")]
     [InlineData("{\"credits\":{\"micro_usd_per_credit\":300}}", "reeve.json: credits.micro_usd_per_credit must be a "

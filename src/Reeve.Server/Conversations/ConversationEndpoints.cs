@@ -9,7 +9,8 @@ internal static class ConversationEndpoints
     internal static IServiceCollection AddConversations(this IServiceCollection services) => services
         .AddSingleton(ConversationSchemas.All)
         .AddSingleton<Agents.EraseConversations>(Erasure.EraseAgent)
-        .AddSingleton<ConversationCatalog>();
+        .AddSingleton<ConversationCatalog>()
+        .AddHostedService<ChatRetention>();
 
     internal static void MapConversations(this IEndpointRouteBuilder routes)
     {

@@ -90,15 +90,21 @@ internal static class Erasure
     {
         foreach (var run in runs)
         {
-            session.Execute("UPDATE run_events SET payload = NULL WHERE run_id = $1 AND account_id = $2 "
-                + "AND payload IS NOT NULL", run, tenant.AccountId);
-            session.Execute("UPDATE runs SET input = NULL, output = NULL, outcome = NULL, user_id = NULL, user = NULL, "
-                + "metadata = '{}', erased_at = $3 WHERE id = $1 AND account_id = $2",
-                run, tenant.AccountId, at.ToUnixTimeMilliseconds());
+            EraseRun(session, tenant, run, at);
         }
 
         var wasFull = runs.Count == budget;
         budget -= runs.Count;
         return wasFull ? ErasureStep.Unfinished : ErasureStep.Finished;
+    }
+
+    /// <summary>Erases what one run holds, which must have ended.</summary>
+    internal static void EraseRun(DbSession session, TenantContext tenant, string runId, DateTimeOffset at)
+    {
+        session.Execute("UPDATE run_events SET payload = NULL WHERE run_id = $1 AND account_id = $2 "
+            + "AND payload IS NOT NULL", runId, tenant.AccountId);
+        session.Execute("UPDATE runs SET input = NULL, output = NULL, outcome = NULL, user_id = NULL, user = NULL, "
+            + "metadata = '{}', erased_at = $3 WHERE id = $1 AND account_id = $2",
+            runId, tenant.AccountId, at.ToUnixTimeMilliseconds());
     }
 }

@@ -13,6 +13,15 @@ internal sealed class Capacity(ReeveOptions options)
 
     /// <summary>Streams that are being sent; several may follow one run.</summary>
     internal Places Streams { get; } = new(options.Limits.StreamsMax, "streams as it sends");
+
+    /// <summary>
+    /// KiB of the chats that are answered: each takes about ten times as much memory until it ends, and with images it
+    /// is large.
+    /// </summary>
+    internal Places ChatKibibytes { get; } = new(
+        Kibibytes(Math.Max(options.Limits.ChatBytesOpenMax, options.Limits.ChatBytesMax)), "KiB of chats as it takes");
+
+    internal static int Kibibytes(long bytes) => (int)((bytes + 1023) / 1024);
 }
 
 /// <summary>A bounded number of places.</summary>
@@ -32,19 +41,29 @@ internal sealed class Places(int max, string what)
 
     /// <summary>Takes a place.</summary>
     /// <exception cref="ApiException">503: there is none.</exception>
-    internal void Enter()
+    internal void Enter() => Enter(1);
+
+    private void Enter(int places)
     {
-        if (Interlocked.Increment(ref _taken) > max)
+        if (Interlocked.Add(ref _taken, places) > max)
         {
-            Interlocked.Decrement(ref _taken);
+            Leave(places);
             throw Full();
         }
+    }
+
+    /// <summary>Takes several places; the caller gives them back by disposal.</summary>
+    /// <exception cref="ApiException">503: there are not so many.</exception>
+    internal TakenPlaces Take(int places)
+    {
+        Enter(places);
+        return new TakenPlaces(this, places);
     }
 
     /// <summary>Takes a place even when there is none: for what was let in before the process began.</summary>
     internal void EnterAnyway() => Interlocked.Increment(ref _taken);
 
-    internal void Leave() => Interlocked.Decrement(ref _taken);
+    internal void Leave(int places = 1) => Interlocked.Add(ref _taken, -places);
 
     internal void RefuseWhenFull()
     {
@@ -59,4 +78,10 @@ internal sealed class Places(int max, string what)
         {
             RetryAfterSeconds = 1 + (int)((uint)Interlocked.Increment(ref _refusals) % RetryAfterSecondsMax),
         };
+}
+
+/// <summary>Places that are given back by disposal.</summary>
+internal readonly struct TakenPlaces(Places from, int places) : IDisposable
+{
+    public void Dispose() => from.Leave(places);
 }

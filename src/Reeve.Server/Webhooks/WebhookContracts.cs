@@ -65,7 +65,8 @@ internal static class WebhookSchemas
             ("attempts", Schema.Integer()),
             ("response_status", Schema.Integer(100, 999).OrNull().About("Of the newest attempt.")),
             ("error", Schema.Word("forbidden_address", "unresolved", "unreachable", "tls", "timeout", "protocol",
-                "disabled", "internal").OrNull().About("Why the newest attempt had no answer.")),
+                "disabled", "overflow", "internal").OrNull().About("Why the newest attempt had no answer, or why there "
+                + "is no other: disabled, and overflow where too many newer ones are pending.")),
             ("next_attempt_at", Schema.Time().OrNull()),
             ("created_at", Schema.Time()),
             ("finished_at", Schema.Time().OrNull()))));

@@ -9,8 +9,11 @@ namespace Reeve.Server.Webhooks;
 /// </summary>
 internal sealed class WebhookOutbox(
     WebhookSubscriptions subscriptions, IdGenerator ids, TimeProvider time, CreditOptions credits,
-    Failpoints failpoints)
+    WebhookOptions options, Failpoints failpoints)
 {
+    /// <summary>The bound is looked at once in so many events: looking reads all that is pending.</summary>
+    private const int BoundedEvery = 100;
+
     private readonly long _lowBalance = decimal.ToInt64(credits.LowBalanceUsd * 1_000_000);
 
     private readonly Channel<bool> _bell = Channel.CreateBounded<bool>(
@@ -97,6 +100,11 @@ internal sealed class WebhookOutbox(
             CreatedAt = what.At,
         };
         WebhookStore.Insert(session, delivery);
+        if (sequence % BoundedEvery == 0)
+        {
+            WebhookStore.GiveUpOldest(session, tenant, webhookId, options.PendingMax, what.At);
+        }
+
         Ring();
         return delivery;
     }

@@ -74,6 +74,22 @@ internal static class WebhookStore
             + "WHERE webhook_id = $1 AND account_id = $2 AND next_at IS NOT NULL",
             webhookId, tenant.AccountId, now.ToUnixTimeMilliseconds());
 
+    /// <summary>Ends the oldest of what is on its way, so that no more than so many are left.</summary>
+    internal static void GiveUpOldest(
+        DbSession session, TenantContext tenant, string webhookId, int kept, DateTimeOffset now)
+    {
+        var pending = session.Count("SELECT count(*) FROM webhook_deliveries "
+            + "WHERE webhook_id = $1 AND next_at IS NOT NULL", webhookId);
+        if (pending > kept)
+        {
+            session.Execute(
+                "UPDATE webhook_deliveries SET status = 'failed', next_at = NULL, error = 'overflow', finished_at = $3 "
+                + "WHERE webhook_id = $1 AND account_id = $2 AND event_id IN (SELECT event_id FROM webhook_deliveries "
+                + "WHERE webhook_id = $1 AND next_at IS NOT NULL ORDER BY sequence LIMIT $4)",
+                webhookId, tenant.AccountId, now.ToUnixTimeMilliseconds(), pending - kept);
+        }
+    }
+
     internal static List<WebhookDelivery> Deliveries(
         DbSession session, TenantContext tenant, string webhookId, string? after, int limit) => session.List(
         "SELECT " + DeliveryColumns + " FROM webhook_deliveries WHERE webhook_id = $1 AND account_id = $2 "

@@ -6,6 +6,8 @@ namespace Reeve.Server.Tests.Runs;
 
 public sealed class CapacityTests
 {
+    private const string Chats = "/v1/chat/completions";
+
     [Fact]
     public async Task Run_BeyondTheBound_IsRefusedAtTheDoorAndLetInWhenOneEnds()
     {
@@ -74,6 +76,44 @@ public sealed class CapacityTests
         Assert.Equal(2, (await server.Client.GetAsync("/v1/runs")).Json.GetProperty("data").GetArrayLength());
         await server.AssertSoundAsync();
     }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Chats_ThatAreTooLargeTogether_AreRefusedUntilOneEnds(bool saysItsLength)
+    {
+        var gate = new TaskCompletionSource();
+        var model = new ScriptedChatClient().Reply(gate.Task, "First.", Usage(1, 1)).Reply("Later.", Usage(1, 1));
+        await using var server = await StartAsync(
+            model, static limits => limits with { ChatBytesMax = 4_096, ChatBytesOpenMax = 1_024 });
+        var size = saysItsLength ? 3_000 : 1;
+        var body = $$"""
+            {"model":"mesh/house-1","messages":[{"role":"user","content":"{{new string('x', size)}}"}]}
+            """;
+        const string Small = """{"model":"mesh/house-1","messages":[{"role":"user","content":"Hi"}]}""";
+        var first = saysItsLength ? StatusAsync(server.Client.PostAsync(Chats, body)) : StatusAsync(server.SendRawAsync(
+            $"POST {Chats} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            + $"Authorization: Bearer {TestServer.AdminKey}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + $"{body.Length:x}\r\n{body}\r\n0\r\n\r\n"));
+        await Eventually.TrueAsync(() => model.Calls == 1);
+
+        var refused = await server.Client.PostAsync(Chats, saysItsLength ? body : Small);
+
+        Assert.Equal((503, "unavailable"), (refused.Status, refused.ErrorCode));
+        Assert.InRange(int.Parse(refused.Header("Retry-After")!, null), 1, 5);
+        gate.SetResult();
+        Assert.Equal(200, await first);
+        await Eventually.TrueAsync(() => server.Service<Capacity>().ChatKibibytes.Taken == 0);
+        Assert.Equal(400, (await server.Client.PostAsync(Chats, "{}")).Status);
+        Assert.Equal(413, (await server.Client.PostAsync(Chats, body + new string(' ', 4_096))).Status);
+        Assert.Equal(200, (await server.Client.PostAsync(Chats, body)).Status);
+        Assert.Equal(0, server.Service<Capacity>().ChatKibibytes.Taken);
+        await server.AssertSoundAsync();
+    }
+
+    private static async Task<int> StatusAsync(Task<TestAnswer> answer) => (await answer).Status;
+
+    private static async Task<int> StatusAsync(Task<string> answer) => int.Parse((await answer)[9..12], null);
 
     private static string RunIdIn(string text) => text[text.IndexOf("run_0", StringComparison.Ordinal)..][..30];
 

@@ -337,6 +337,38 @@ public sealed class WebhookDeliveryTests
     }
 
     [Fact]
+    public async Task Deliveries_ThatPileUp_AreBounded_AndTheOldestAreGivenUp()
+    {
+        await using var world = await WebhookWorld.StartAsync(static options => options with
+        {
+            Webhooks = new WebhookOptions { PendingMax = 100 },
+        });
+        var gate = new TaskCompletionSource();
+        world.Receiver.Answer = async (_, _) =>
+        {
+            await gate.Task;
+            return 200;
+        };
+        var (webhook, _) = await world.NewWebhookAsync("\"run.completed\"");
+        for (var i = 0; i < 250; i++)
+        {
+            Assert.Equal(202, (await world.Client.PostAsync($"/v1/webhooks/{webhook}/test", "{}")).Status);
+        }
+
+        Assert.Equal("1-100 failed overflow, 101-250 pending", await world.SequencesAsync(webhook));
+        for (var i = 0; i < 50; i++)
+        {
+            await world.Client.PostAsync($"/v1/webhooks/{webhook}/test", "{}");
+        }
+
+        Assert.Equal("1-200 failed overflow, 201-300 pending", await world.SequencesAsync(webhook));
+        gate.SetResult();
+        await Eventually.TrueAsync(async () =>
+            await world.SequencesAsync(webhook) == "1-200 failed overflow, 201-300 delivered");
+        await world.Server.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task LowBalance_IsToldOnce_UntilATopUpLiftsIt()
     {
         await using var world = await WebhookWorld.StartAsync(options => options with

@@ -72,6 +72,37 @@ internal sealed class WebhookWorld : IAsyncDisposable
         return answer;
     }
 
+    /// <summary>All deliveries of a webhook in their order, those beside one another that went alike as one.</summary>
+    internal async Task<string> SequencesAsync(string webhook)
+    {
+        var rows = new List<System.Text.Json.JsonElement>();
+        var after = "";
+        do
+        {
+            var page = (await Client.GetAsync($"/v1/webhooks/{webhook}/deliveries?limit=100{after}")).Json;
+            rows.AddRange(page.GetProperty("data").EnumerateArray());
+            after = page.GetProperty("has_more").GetBoolean() ? $"&after={page.GetProperty("next_cursor")}" : "";
+        }
+        while (after.Length > 0);
+
+        var spans = new List<(string How, long From, long To)>();
+        foreach (var row in rows.AsEnumerable().Reverse())
+        {
+            var how = $"{row.GetProperty("status").GetString()} {row.GetProperty("error").GetString()}".TrimEnd();
+            var sequence = row.GetProperty("sequence").GetInt64();
+            if (spans is [.., var last] && last.How == how)
+            {
+                spans[^1] = last with { To = sequence };
+            }
+            else
+            {
+                spans.Add((how, sequence, sequence));
+            }
+        }
+
+        return string.Join(", ", spans.Select(static span => $"{span.From}-{span.To} {span.How}"));
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Server.DisposeAsync();

@@ -9,7 +9,7 @@ namespace Reeve.Server.Apis.OpenAI;
 /// <summary>Answers a chat completion: the JSON body or a stream. Its run lives as long as its caller waits.</summary>
 internal sealed class ChatRuns(
     RunAdmission admission, RunReader reader, RunHost host, RunStream stream, ModelCatalog catalog,
-    ReeveOptions options, KeyRing keys, Attestations attestations, TimeProvider time,
+    ReeveOptions options, KeyRing keys, Attestations attestations, TimeProvider time, Capacity capacity,
     IHostApplicationLifetime lifetime)
 {
     private const int RetryAfterSeconds = 1;
@@ -17,6 +17,10 @@ internal sealed class ChatRuns(
     internal async Task RunAsync(HttpContext context)
     {
         admission.RefuseAtTheDoor();
+
+        // A body that does not say how long it is counts as the longest.
+        var bytes = Math.Min(context.Request.ContentLength ?? long.MaxValue, options.Limits.ChatBytesMax);
+        using var room = capacity.ChatKibibytes.Take(Capacity.Kibibytes(bytes));
         var request = await ChatCompletionRequest.ReadAsync(context, options, catalog, keys, attestations);
         using var place = request.Stream ? stream.Enter() : default;
         var admitted = await admission.AdmitAsync(request.Start);
