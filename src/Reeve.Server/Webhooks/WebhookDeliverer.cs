@@ -85,13 +85,14 @@ internal sealed partial class WebhookDeliverer(
         }
 
         var now = time.GetUtcNow();
-        foreach (var (id, url) in database.Read(session => WebhookStore.DueWebhooks(session, now)))
+        foreach (var (id, url, isFailing) in database.Read(session => WebhookStore.DueWebhooks(session, now)))
         {
             // So many more than may be under way that those that are do not hide the others.
             var due = database.Read(session => WebhookStore.Due(session, id, now, 2 * WebhookFlights.PerOriginMax));
             foreach (var delivery in due.TakeWhile(_ => !stoppingToken.IsCancellationRequested))
             {
-                if (flights.TryBegin(delivery, new Uri(url).GetLeftPart(UriPartial.Authority)) is { } flight)
+                var origin = new Uri(url).GetLeftPart(UriPartial.Authority);
+                if (flights.TryBegin(delivery, origin, isFailing) is { } flight)
                 {
                     Track(Task.Run(() => FlyAsync(flight, stoppingToken), CancellationToken.None));
                 }

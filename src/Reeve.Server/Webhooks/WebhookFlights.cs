@@ -4,13 +4,16 @@ namespace Reeve.Server.Webhooks;
 
 /// <summary>A delivery that is being attempted.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "The source of cancellation has neither timer nor wait handle.")]
-internal sealed class WebhookFlight(WebhookDelivery delivery, string origin)
+internal sealed class WebhookFlight(WebhookDelivery delivery, string origin, bool isFailing)
 {
     private readonly CancellationTokenSource _cancellation = new();
 
     internal WebhookDelivery Delivery => delivery;
 
     internal string Origin => origin;
+
+    /// <summary>True: the attempt before it failed, whatever it was of.</summary>
+    internal bool IsFailing => isFailing;
 
     internal CancellationToken Cancelled => _cancellation.Token;
 
@@ -19,32 +22,38 @@ internal sealed class WebhookFlight(WebhookDelivery delivery, string origin)
 
 /// <summary>
 /// The attempts under way. So many go to one origin at once, and so many are one account's, that what does not answer
-/// holds up nobody else.
+/// holds up nobody else. A webhook whose newest attempt failed gets one place, until an attempt succeeds: those that do
+/// not answer are always the longest due, and a few of them would take all places and leave none to the others.
 /// </summary>
 internal sealed class WebhookFlights
 {
     internal const int PerOriginMax = 4;
-    private const int PerAccountMax = 16;
+
+    /// <summary>Enough for some that work when all others of an account fail.</summary>
+    private const int PerAccountMax = WebhookRegister.PerAccountMax + PerOriginMax;
+
     private const int AllMax = 256;
 
     private readonly Lock _lock = new();
     private readonly List<WebhookFlight> _flights = [];
 
     /// <summary>Null: it is under way already, or has to wait for others.</summary>
-    internal WebhookFlight? TryBegin(WebhookDelivery delivery, string origin)
+    internal WebhookFlight? TryBegin(WebhookDelivery delivery, string origin, bool isFailing)
     {
         lock (_lock)
         {
             if (_flights.Count >= AllMax
                 || _flights.Count(one => one.Origin == origin) >= PerOriginMax
                 || _flights.Count(one => one.Delivery.Tenant == delivery.Tenant) >= PerAccountMax
+                || (isFailing && (_flights.Exists(one => one.Delivery.WebhookId == delivery.WebhookId)
+                    || _flights.Count(static one => one.IsFailing) >= AllMax / 2))
                 || _flights.Exists(one => one.Delivery.WebhookId == delivery.WebhookId
                     && one.Delivery.EventId == delivery.EventId))
             {
                 return null;
             }
 
-            var flight = new WebhookFlight(delivery, origin);
+            var flight = new WebhookFlight(delivery, origin, isFailing);
             _flights.Add(flight);
             return flight;
         }

@@ -96,11 +96,15 @@ internal static class WebhookStore
         + "AND ($3 IS NULL OR event_id < $3) ORDER BY event_id DESC LIMIT $4",
         MapDelivery, webhookId, tenant.AccountId, after, limit);
 
-    /// <summary>Whom something is due to, whoever's they are; the longest due first.</summary>
-    internal static List<(string Id, string Url)> DueWebhooks(DbSession session, DateTimeOffset now) => session.List(
-        "SELECT id, url FROM (SELECT w.id, w.url, (SELECT min(d.next_at) FROM webhook_deliveries d "
-        + "WHERE d.webhook_id = w.id AND d.next_at IS NOT NULL) AS due FROM webhooks w) WHERE due <= $1 ORDER BY due",
-        static row => (row.GetString(0), row.GetString(1)), now.ToUnixTimeMilliseconds());
+    /// <summary>
+    /// Whom something is due to, whoever's they are, with whether the newest attempt failed; the longest due first.
+    /// </summary>
+    internal static List<(string Id, string Url, bool IsFailing)> DueWebhooks(DbSession session, DateTimeOffset now) =>
+        session.List(
+            "SELECT id, url, failing FROM (SELECT w.id, w.url, w.failing_since IS NOT NULL AS failing, "
+            + "(SELECT min(d.next_at) FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.next_at IS NOT NULL) "
+            + "AS due FROM webhooks w) WHERE due <= $1 ORDER BY due",
+            static row => (row.GetString(0), row.GetString(1), row.GetInt64(2) == 1), now.ToUnixTimeMilliseconds());
 
     /// <summary>What is due to a webhook, the longest due first.</summary>
     internal static List<WebhookDelivery> Due(DbSession session, string webhookId, DateTimeOffset now, int limit) =>

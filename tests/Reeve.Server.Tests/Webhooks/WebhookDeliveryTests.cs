@@ -1,4 +1,5 @@
 using System.Globalization;
+using Reeve.Server.Egress;
 using Reeve.Server.Inference;
 using Reeve.Server.Tests.Runs;
 
@@ -334,6 +335,74 @@ public sealed class WebhookDeliveryTests
         Assert.Equal(201, made.Status);
         Assert.Equal(made.Text, bySequence[0].Data.GetRawText());
         Assert.Equal(["id", "status"], bySequence[1].Data.EnumerateObject().Select(static one => one.Name));
+    }
+
+    [Fact]
+    public async Task Webhooks_ThatDoNotAnswer_HoldUpNoOtherOfTheirAccount()
+    {
+        const int Dead = 8;
+        const int Events = 12;
+        var receivers = new List<WebhookReceiver>();
+        try
+        {
+            for (var i = 0; i <= Dead; i++)
+            {
+                receivers.Add(await WebhookReceiver.StartAsync());
+            }
+
+            var good = receivers[^1];
+            var fault = 200;
+            await using var server = await TestServer.StartAsync(
+                options => options with
+                {
+                    Egress = new EgressOptions { Allow = [.. receivers.SelectMany(static one => one.Allowed.Allow)] },
+                },
+                static builder => new ScriptedChatClient().AddTo(builder));
+            foreach (var receiver in receivers)
+            {
+                receiver.Answer = async (_, context) =>
+                {
+                    if (receiver == good)
+                    {
+                        return Interlocked.Exchange(ref fault, 200);
+                    }
+
+                    await Task.WhenAny(
+                        Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, context.RequestAborted));
+                    return 200;
+                };
+                var made = await server.Client.PostAsync(
+                    "/v1/webhooks", $$"""{"url":"{{receiver.Url}}hook","events":["run.completed"]}""");
+                Assert.Equal(201, made.Status);
+            }
+
+            var agent = await server.NewAgentAsync();
+            for (var i = 0; i < Events; i++)
+            {
+                await server.RunAsync(agent);
+            }
+
+            // All places are taken by those of whom nobody knows yet that they do not answer.
+            await Eventually.TrueAsync(() => receivers.SkipLast(1).Sum(static one => one.Received.Count) >= 20);
+            Assert.True(good.Received.Count < Events);
+            server.Time.Advance(TimeSpan.FromSeconds(15));
+            await good.ReceivedAsync(Events);
+
+            // One that fails once is not among the dead for it.
+            fault = 500;
+            await server.RunAsync(agent);
+            await good.ReceivedAsync(Events + 1);
+            for (var i = 0; i < Events; i++)
+            {
+                await server.RunAsync(agent);
+            }
+
+            await good.ReceivedAsync((2 * Events) + 1);
+        }
+        finally
+        {
+            await Task.WhenAll(receivers.Select(static one => one.DisposeAsync().AsTask()));
+        }
     }
 
     [Fact]
