@@ -298,7 +298,9 @@ internal sealed partial class RunLoop(
         }
 
         await ending.WriteAsync(run, call.Unwritten, end, new RunFailed(
-            ApiErrorCodes.ProviderUnavailable.Code, "No permitted provider answered.")
+            ApiErrorCodes.ProviderUnavailable.Code, error.Fault == ProviderFault.BadRequest
+                ? "No permitted provider answered; the last one refused what was asked, and would again."
+                : "No permitted provider answered.")
         {
             RetryAfterSeconds = error.RetryAfterSeconds ?? RetryAfterSeconds,
             Cause = error.Fault.ToString(),
@@ -423,22 +425,25 @@ internal sealed partial class RunLoop(
     private static CallEnd Reported(ModelCall call, Prompt prompt)
     {
         var end = call.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output } usage
-            && (output > 0 || (call.Text.Length == 0 && call.ToolCalls.Count == 0)) // No tokens are no answer.
             ? new CallEnd("completed", input, output)
             {
                 CachedInputTokens = usage.CachedInputTokenCount ?? 0,
                 CacheWriteTokens = usage.AdditionalCounts?.GetValueOrDefault(UsageFigures.CacheWrittenKey) ?? 0,
             }
             : Counted("completed", call, prompt);
+        if (end.OutputTokens == 0 && CountOutput(call) is > 0 and var counted)
+        {
+            end = end with { OutputTokens = counted, IsEstimated = true }; // No answer is made of no tokens.
+        }
+
         return end with { FinishReason = call.FinishReason?.Value, ToolCalls = call.ToolCalls };
     }
 
     private static CallEnd Counted(string outcome, ModelCall call, Prompt prompt) =>
-        new(outcome, TokenCounter.CountPrompt(prompt.Messages, null), TokenCounter.Count(call.Text)
-            + call.ToolCalls.Sum(static asked => TokenCounter.Count(asked.ArgumentsText)))
-        {
-            IsEstimated = true,
-        };
+        new(outcome, TokenCounter.CountPrompt(prompt.Messages, null), CountOutput(call)) { IsEstimated = true };
+
+    private static int CountOutput(ModelCall call) => TokenCounter.Count(call.Text)
+        + call.ToolCalls.Sum(static asked => TokenCounter.Count(asked.ArgumentsText));
 
     private static AgentLimits Limits(RunContext context) => context.Config.Limits;
 

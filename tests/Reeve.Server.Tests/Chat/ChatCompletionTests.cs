@@ -173,8 +173,9 @@ public sealed class ChatCompletionTests : IDisposable
 
         var usage = (await ChatAsync(server, "\"max_tokens\":50")).Json.GetProperty("usage");
 
-        Assert.NotEqual(0, usage.GetProperty("completion_tokens").GetInt32());
-        Assert.True(usage.GetProperty("cost").GetDecimal() > 0);
+        Assert.Equal(210, usage.GetProperty("prompt_tokens").GetInt32());
+        Assert.InRange(usage.GetProperty("completion_tokens").GetInt32(), 3, 5);
+        Assert.InRange(usage.GetProperty("cost").GetDecimal(), 0.000675m, 0.000705m);
         _model.Reply("", Usage(210, 0));
         usage = (await ChatAsync(server, "\"max_tokens\":50")).Json.GetProperty("usage");
         Assert.Equal((210, 0), (usage.GetProperty("prompt_tokens").GetInt32(),

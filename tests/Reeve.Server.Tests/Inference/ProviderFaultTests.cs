@@ -244,6 +244,7 @@ public sealed class ProviderFaultTests
     [InlineData("1e300")]
     [InlineData("9223372036854775808")]
     [InlineData("100000001")]
+    [InlineData("10001")] // The model holds 1,000.
     [InlineData("1.5")]
     [InlineData("{\"a\":[1]}")]
     [InlineData("true")]

@@ -23,6 +23,12 @@ internal abstract partial class ProviderChatClient(
 
     private const int CharactersMin = 64 * 1024;
 
+    /// <summary>
+    /// No call has ten times the tokens that its model can hold, even where that was configured too low. Such a report
+    /// would use up the month's tokens of a key at once.
+    /// </summary>
+    private const int ContextsMax = 10;
+
     private readonly ILogger _logger = tools.Logger;
     private volatile FrozenSet<string> _unsupported = unsupported;
 
@@ -178,7 +184,7 @@ internal abstract partial class ProviderChatClient(
     private UsageDetails? Usage(ProviderAnswer answer)
     {
         var figures = answer.Usage;
-        var usage = figures.ToDetails();
+        var usage = figures.ToDetails(ContextsMax * (long)Model.ContextTokens);
         if (figures.WasDoubtful)
         {
             LogDoubtfulUsage(Model.Id);

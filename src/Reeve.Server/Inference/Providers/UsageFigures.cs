@@ -66,9 +66,17 @@ internal sealed class UsageFigures
         return null;
     }
 
-    /// <summary>Null when nothing was reported.</summary>
-    internal UsageDetails? ToDetails()
+    /// <summary>
+    /// Null when nothing was reported. A side of more than so many tokens is one that this call cannot have.
+    /// </summary>
+    internal UsageDetails? ToDetails(long tokensMax = TokensMax)
     {
+        if (Input > tokensMax || Output > tokensMax)
+        {
+            (Input, Output) = (Input > tokensMax ? null : Input, Output > tokensMax ? null : Output);
+            WasDoubtful = true;
+        }
+
         if (Input == 0)
         {
             // Some servers write zeros where they do not count; a call without input is none.
