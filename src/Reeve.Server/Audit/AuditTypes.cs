@@ -17,6 +17,10 @@ internal static class AuditTypes
     internal const string AgentDeleted = "agent.deleted";
     internal const string DocumentDeleted = "document.deleted";
     internal const string ConversationDeleted = "conversation.deleted";
+    internal const string WebhookCreated = "webhook.created";
+    internal const string WebhookChanged = "webhook.changed";
+    internal const string WebhookRotated = "webhook.rotated";
+    internal const string WebhookDeleted = "webhook.deleted";
     internal const string ProviderChanged = "provider.changed";
     internal const string SigningKeyRotated = "signing_key.rotated";
 

@@ -20,7 +20,7 @@ internal sealed record Webhook
     /// <summary>Sealed; see <see cref="WebhookSecrets"/>.</summary>
     internal required byte[] Secret { get; init; }
 
-    /// <summary>The one before; it signs too until <see cref="OldSecretUntil"/>.</summary>
+    /// <summary>Those before, one after the other; they sign too until <see cref="OldSecretUntil"/>.</summary>
     internal byte[]? OldSecret { get; init; }
 
     internal DateTimeOffset? OldSecretUntil { get; init; }

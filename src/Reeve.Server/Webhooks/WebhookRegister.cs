@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -43,6 +46,7 @@ internal sealed class WebhookRegister(
             }
 
             WebhookStore.Insert(session, webhook);
+            AuditLog.Append(session, tenant, AuditTypes.WebhookCreated, id, webhook.CreatedAt, Facts(webhook));
         });
         subscriptions.Changed();
         return (webhook, WebhookSecrets.Text(secret));
@@ -69,6 +73,7 @@ internal sealed class WebhookRegister(
             var next = change(webhook) with { UpdatedAt = now };
             next = next.Enabled && !webhook.Enabled ? next with { FailingSince = null } : next;
             WebhookStore.Update(session, next);
+            AuditLog.Append(session, tenant, AuditTypes.WebhookChanged, id, now, Facts(next));
             if (!next.Enabled)
             {
                 WebhookStore.GiveUp(session, tenant, id, now);
@@ -84,17 +89,21 @@ internal sealed class WebhookRegister(
     /// <summary>When it returns, nothing more is sent.</summary>
     internal async Task DeleteAsync(TenantContext tenant, string id)
     {
-        if (!await database.WriteAsync(session => WebhookStore.Find(session, tenant, id) is not null
-            && WebhookStore.Delete(session, tenant, id)))
+        await database.WriteAsync(session =>
         {
-            throw ApiException.NotFound("webhook");
-        }
+            if (!WebhookStore.Delete(session, tenant, id))
+            {
+                throw ApiException.NotFound("webhook");
+            }
+
+            AuditLog.Append(session, tenant, AuditTypes.WebhookDeleted, id, Now);
+        });
 
         subscriptions.Changed();
         flights.Cancel(id);
     }
 
-    /// <summary>A new secret; the one before signs too for a day.</summary>
+    /// <summary>A new secret; those before it sign too for a day.</summary>
     internal async Task<(Webhook Webhook, string Secret)> RotateAsync(TenantContext tenant, string id)
     {
         var secret = WebhookSecrets.Make();
@@ -109,13 +118,19 @@ internal sealed class WebhookRegister(
             var next = webhook with
             {
                 Secret = sealedSecret,
-                OldSecret = webhook.Secret,
+                OldSecret = WebhookSecrets.Older(webhook, Now),
                 OldSecretUntil = Now + OldSecretLife,
                 UpdatedAt = Now,
             };
             WebhookStore.Update(session, next);
+            AuditLog.Append(session, tenant, AuditTypes.WebhookRotated, id, next.UpdatedAt);
             return next;
         });
+
+    // Where content goes changes trust; the address is told by its hash, for it may be a secret itself.
+    private static string Facts(Webhook webhook) => AuditLog.Detail(
+        ("url_sha256", Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(webhook.Url)))),
+        ("events", string.Join(' ', webhook.Events)), ("enabled", webhook.Enabled ? "true" : "false"));
 
     internal Task<WebhookDelivery> TestAsync(TenantContext tenant, string id) => database.WriteAsync(session =>
         outbox.Test(session, tenant, id) ?? throw ApiException.NotFound("webhook"));

@@ -18,6 +18,9 @@ internal sealed class WebhookSecrets(byte[] key)
     private const int SecretBytes = 32;
     private const byte Version = 1;
 
+    /// <summary>Old secrets that sign too, after as many rotations in a day.</summary>
+    private const int OldMax = 4;
+
     internal static string Text(ReadOnlySpan<byte> secret) => Prefix + Convert.ToBase64String(secret);
 
     internal static byte[] Make() => RandomNumberGenerator.GetBytes(SecretBytes);
@@ -31,13 +34,29 @@ internal sealed class WebhookSecrets(byte[] key)
             ? SealedBytes.Open(key, Name(accountId, webhookId), sealedSecret[1..])
             : throw new CryptographicException("This is no sealed secret.");
 
+    /// <summary>
+    /// The sealed secrets that sign beside the next one, newest first, one after the other. Whoever rotates again, for
+    /// an answer was lost say, would otherwise cut off the only secret that the receiver has.
+    /// </summary>
+    internal static byte[] Older(Webhook webhook, DateTimeOffset now)
+    {
+        var older = webhook is { OldSecret: { } old, OldSecretUntil: { } until } && now < until ? old : [];
+        return [.. webhook.Secret, .. older.AsSpan(0, Math.Min(older.Length, (OldMax - 1) * webhook.Secret.Length))];
+    }
+
     /// <summary>The header <c>webhook-signature</c>: one signature for each secret that is good now.</summary>
     internal string Sign(Webhook webhook, string id, long timestamp, ReadOnlySpan<byte> body, DateTimeOffset now)
     {
         var header = Sign(webhook.Secret, webhook, id, timestamp, body);
-        return webhook is { OldSecret: { } old, OldSecretUntil: { } until } && now < until
-            ? $"{header} {Sign(old, webhook, id, timestamp, body)}"
-            : header;
+        if (webhook is { OldSecret: { } old, OldSecretUntil: { } until } && now < until)
+        {
+            foreach (var one in old.Chunk(webhook.Secret.Length)) // All secrets are as long, and so are their seals.
+            {
+                header = $"{header} {Sign(one, webhook, id, timestamp, body)}";
+            }
+        }
+
+        return header;
     }
 
     private string Sign(byte[] sealedSecret, Webhook webhook, string id, long timestamp, ReadOnlySpan<byte> body)

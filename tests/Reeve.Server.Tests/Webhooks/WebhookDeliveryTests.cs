@@ -189,6 +189,29 @@ public sealed class WebhookDeliveryTests
     }
 
     [Fact]
+    public async Task Rotation_Again_LeavesTheReceiverTheSecretThatItHas_AndSignsWithFiveAtMost()
+    {
+        await using var world = await WebhookWorld.StartAsync();
+        var (id, first) = await world.NewWebhookAsync("\"run.completed\"");
+        var secrets = new List<string> { first };
+        for (var i = 0; i < 5; i++)
+        {
+            var rotated = await world.Client.PostAsync($"/v1/webhooks/{id}/rotate", "");
+            secrets.Add(rotated.Json.GetProperty("secret").GetString()!);
+            await world.Client.PostAsync($"/v1/webhooks/{id}/test", "");
+            await world.Receiver.ReceivedAsync(i + 1);
+        }
+
+        world.Server.Time.Advance(TimeSpan.FromHours(24));
+        await world.Client.PostAsync($"/v1/webhooks/{id}/test", "");
+        await world.Receiver.ReceivedAsync(6);
+
+        var signs = world.Receiver.Received.OrderBy(static one => one.Json.GetProperty("sequence").GetInt32())
+            .Select(one => string.Concat(secrets.Select(secret => one.IsSignedBy(secret) ? '1' : '0')));
+        Assert.Equal(["110000", "111000", "111100", "111110", "011111", "000001"], signs);
+    }
+
+    [Fact]
     public async Task Confidential_OrLargeOrErased_SendsIdsAndStatusOnly()
     {
         await using var world = await WebhookWorld.StartAsync();

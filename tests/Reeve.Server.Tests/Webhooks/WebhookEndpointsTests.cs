@@ -1,3 +1,6 @@
+using Reeve.Server.Audit;
+using Reeve.Server.Tests.Runs;
+
 namespace Reeve.Server.Tests.Webhooks;
 
 public sealed class WebhookEndpointsTests
@@ -67,6 +70,28 @@ public sealed class WebhookEndpointsTests
         Assert.Equal("null", reset.Json.GetProperty("description").GetRawText());
         Assert.True(reset.Json.GetProperty("enabled").GetBoolean());
         Assert.Equal((400, "url"), (refused.Status, refused.ErrorParam));
+    }
+
+    [Fact]
+    public async Task Changes_AreInTheAudit_WithoutTheAddress()
+    {
+        await using var world = await WebhookWorld.StartAsync();
+        var account = (await world.Client.GetAsync("/v1/accounts/me")).Json.GetProperty("id").GetString()!;
+        var (id, _) = await world.NewWebhookAsync("\"run.completed\"");
+
+        await world.Client.PatchAsync($"/v1/webhooks/{id}", """{"url":"https://canary.example/","enabled":false}""");
+        await world.Client.PostAsync($"/v1/webhooks/{id}/rotate", "");
+        await world.Client.DeleteAsync($"/v1/webhooks/{id}");
+        await world.Client.DeleteAsync($"/v1/webhooks/{id}");
+
+        var entries = world.Server.Database.Read(session => AuditLog.Read(session, account, 0))
+            .Select(static one => one.Entry).Where(one => one.Subject == id).ToList();
+        Assert.Equal(["webhook.created", "webhook.changed", "webhook.rotated", "webhook.deleted"],
+            entries.Select(static one => one.Type));
+        Assert.All(entries, static one => Assert.NotNull(one.KeyId));
+        Assert.Matches(
+            """^\{"url_sha256":"[0-9a-f]{64}","events":"run.completed","enabled":"false"\}$""", entries[1].Detail);
+        await world.Server.AssertSoundAsync();
     }
 
     [Fact]
