@@ -85,14 +85,17 @@ internal sealed partial class WebhookDeliverer(
         }
 
         var now = time.GetUtcNow();
-        foreach (var (id, url, isFailing) in database.Read(session => WebhookStore.DueWebhooks(session, now)))
+        var dueWebhooks = database.Read(session => WebhookStore.DueWebhooks(session, now));
+        var failing = dueWebhooks.Where(static one => one.IsFailing).CountBy(static one => one.AccountId)
+            .ToDictionary(StringComparer.Ordinal);
+        foreach (var (id, accountId, url, isFailing) in dueWebhooks)
         {
             // So many more than may be under way that those that are do not hide the others.
             var due = database.Read(session => WebhookStore.Due(session, id, now, 2 * WebhookFlights.PerOriginMax));
             foreach (var delivery in due.TakeWhile(_ => !stoppingToken.IsCancellationRequested))
             {
                 var origin = new Uri(url).GetLeftPart(UriPartial.Authority);
-                if (flights.TryBegin(delivery, origin, isFailing) is { } flight)
+                if (flights.TryBegin(delivery, origin, isFailing ? failing[accountId] : 0) is { } flight)
                 {
                     Track(Task.Run(() => FlyAsync(flight, stoppingToken), CancellationToken.None));
                 }

@@ -22,38 +22,42 @@ internal sealed class WebhookFlight(WebhookDelivery delivery, string origin, boo
 
 /// <summary>
 /// The attempts under way. So many go to one origin at once, and so many are one account's, that what does not answer
-/// holds up nobody else. A webhook whose newest attempt failed gets one place, until an attempt succeeds: those that do
-/// not answer are always the longest due, and a few of them would take all places and leave none to the others.
+/// holds up nobody else. Webhooks whose newest attempt failed share what is left beside the places of one that works:
+/// those that do not answer are always the longest due, and a few of them would take all places.
 /// </summary>
 internal sealed class WebhookFlights
 {
     internal const int PerOriginMax = 4;
 
-    /// <summary>Enough for some that work when all others of an account fail.</summary>
-    private const int PerAccountMax = WebhookRegister.PerAccountMax + PerOriginMax;
+    private const int FailingPerAccountMax = WebhookRegister.PerAccountMax;
+    private const int PerAccountMax = FailingPerAccountMax + PerOriginMax;
 
     private const int AllMax = 256;
 
     private readonly Lock _lock = new();
     private readonly List<WebhookFlight> _flights = [];
 
-    /// <summary>Null: it is under way already, or has to wait for others.</summary>
-    internal WebhookFlight? TryBegin(WebhookDelivery delivery, string origin, bool isFailing)
+    /// <summary>
+    /// Null: it is under way already, or has to wait for others. <paramref name="failing"/> says how many webhooks of
+    /// the account fail, this one among them; 0 when it does not.
+    /// </summary>
+    internal WebhookFlight? TryBegin(WebhookDelivery delivery, string origin, int failing)
     {
+        var share = failing == 0 ? PerOriginMax : Math.Max(1, FailingPerAccountMax / failing);
         lock (_lock)
         {
             if (_flights.Count >= AllMax
                 || _flights.Count(one => one.Origin == origin) >= PerOriginMax
                 || _flights.Count(one => one.Delivery.Tenant == delivery.Tenant) >= PerAccountMax
-                || (isFailing && (_flights.Exists(one => one.Delivery.WebhookId == delivery.WebhookId)
-                    || _flights.Count(static one => one.IsFailing) >= AllMax / 2))
+                || _flights.Count(one => one.Delivery.WebhookId == delivery.WebhookId) >= share
+                || (failing > 0 && _flights.Count(static one => one.IsFailing) >= AllMax / 2)
                 || _flights.Exists(one => one.Delivery.WebhookId == delivery.WebhookId
                     && one.Delivery.EventId == delivery.EventId))
             {
                 return null;
             }
 
-            var flight = new WebhookFlight(delivery, origin, isFailing);
+            var flight = new WebhookFlight(delivery, origin, failing > 0);
             _flights.Add(flight);
             return flight;
         }

@@ -99,12 +99,13 @@ internal static class WebhookStore
     /// <summary>
     /// Whom something is due to, whoever's they are, with whether the newest attempt failed; the longest due first.
     /// </summary>
-    internal static List<(string Id, string Url, bool IsFailing)> DueWebhooks(DbSession session, DateTimeOffset now) =>
-        session.List(
-            "SELECT id, url, failing FROM (SELECT w.id, w.url, w.failing_since IS NOT NULL AS failing, "
-            + "(SELECT min(d.next_at) FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.next_at IS NOT NULL) "
-            + "AS due FROM webhooks w) WHERE due <= $1 ORDER BY due",
-            static row => (row.GetString(0), row.GetString(1), row.GetInt64(2) == 1), now.ToUnixTimeMilliseconds());
+    internal static List<(string Id, string AccountId, string Url, bool IsFailing)> DueWebhooks(
+        DbSession session, DateTimeOffset now) => session.List(
+        "SELECT id, account_id, url, failing FROM (SELECT w.id, w.account_id, w.url, "
+        + "w.failing_since IS NOT NULL AS failing, (SELECT min(d.next_at) FROM webhook_deliveries d "
+        + "WHERE d.webhook_id = w.id AND d.next_at IS NOT NULL) AS due FROM webhooks w) WHERE due <= $1 ORDER BY due",
+        static row => (row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt64(3) == 1),
+        now.ToUnixTimeMilliseconds());
 
     /// <summary>What is due to a webhook, the longest due first.</summary>
     internal static List<WebhookDelivery> Due(DbSession session, string webhookId, DateTimeOffset now, int limit) =>
