@@ -347,6 +347,31 @@ public sealed class ReeveOptionsReaderTests
     }
 
     [Theory]
+    [InlineData("\"dimensions\":3,\"capabilities\":[\"embeddings\"]", null)]
+    [InlineData("\"capabilities\":[\"embeddings\"]", null)]
+    [InlineData("\"dimensions\":4,\"capabilities\":[\"embeddings\"]",
+        "models[0].dimensions is 4, and 3 for e of another provider.")]
+    [InlineData("\"max_output_tokens\":9,\"output_usd_per_million\":1",
+        "models[0].id e makes embeddings of one provider and answers of another.")]
+    public void Read_EmbeddingsOfTwoProviders_MustBeTheSame(string second, string? message)
+    {
+        const string Model = "\"id\":\"e\",\"upstream\":\"e\",\"context_tokens\":9,\"input_usd_per_million\":1,";
+        const string First = $"{{{Model}\"dimensions\":3,\"capabilities\":[\"embeddings\"]}}";
+        _files["./reeve.json"] = Providers($$"""
+            {"name":"a","kind":"openai","base_url":"http://h/v1","models":[{{First}}]},
+            {"name":"b","kind":"openai","base_url":"http://h/v1","models":[{ {{Model}}{{second}} }]}
+            """);
+        if (message is null)
+        {
+            Assert.Equal(["e", "e"], Read().Inference.Providers.Select(static one => one.Models[0].Id));
+        }
+        else
+        {
+            Assert.Equal("reeve.json: inference.providers[1]." + message, Error());
+        }
+    }
+
+    [Theory]
     [InlineData("mesh/swift", "mesh/nope", "names mesh/nope, which no provider has.")]
     [InlineData("mesh/swift", "mesh/text-embedding-3-small", "names mesh/text-embedding-3-small, which is a model for "
         + "embeddings.")]

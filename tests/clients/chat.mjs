@@ -57,6 +57,14 @@ try {
   say("broken", error.code ?? error.error?.code ?? error.message);
 }
 
+const input = ["cat", "Grüße"];
+const usual = await client.embeddings.create({ model: "mesh/house-e", input }); // Asks for base64 and reads it.
+const plain = await client.embeddings.create({ model: "mesh/house-e", input, encoding_format: "float", dimensions: 2 });
+const same = plain.data.every((one, at) =>
+  one.embedding.every((number, place) => Math.fround(number) === usual.data[at].embedding[place]));
+say("embeddings", [usual.data.map((one) => one.embedding.length), plain.data[1].embedding.length, same,
+  usual.usage.total_tokens]);
+
 const provider = createOpenAICompatible({ name: "reeve", baseURL: `${url}v1`, apiKey: key });
 const generated = await generateText({ model: provider(model), prompt: "Hi", maxRetries: 0 });
 say("generateText", [generated.text, generated.finishReason]);

@@ -38,7 +38,7 @@ internal static class RunWaiting
             }
             catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
             {
-                throw GoesOn(run, run.State.Admitted.Chat is null
+                throw GoesOn(run, run.State.Admitted.HasConversation
                     ? "The server is stopping; the run goes on when it is back and can be read by its id."
                     : "The server is stopping; ask again.");
             }

@@ -184,6 +184,10 @@ internal static class Schema
     internal static JsonObject OneOf(params ReadOnlySpan<JsonObject> schemas) =>
         new() { ["oneOf"] = new JsonArray([.. schemas]) };
 
+    /// <summary>As <see cref="OneOf"/>, for forms that tools tell apart by their types.</summary>
+    internal static JsonObject AnyOf(params ReadOnlySpan<JsonObject> schemas) =>
+        new() { ["anyOf"] = new JsonArray([.. schemas]) };
+
     internal static JsonObject OrNull(this JsonObject schema)
     {
         if (schema["type"] is not { } type)

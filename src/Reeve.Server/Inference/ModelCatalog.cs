@@ -4,15 +4,20 @@ using Reeve.Server.Privacy;
 
 namespace Reeve.Server.Inference;
 
-/// <summary>A model that can be called, through what, and what its provider promises of the content.</summary>
-internal sealed record CatalogEntry(Model Model, IChatClient Client, PrivacyMarks Privacy)
+/// <summary>A model that can be called, and what its provider promises of the content.</summary>
+internal abstract record CatalogModel(Model Model, PrivacyMarks Privacy)
 {
     internal RouteKey Key => new(Model.Id, Model.Provider);
 }
 
-/// <summary>A model for embeddings; no route leads to it.</summary>
+/// <summary>A model that answers, and through what.</summary>
+internal sealed record CatalogEntry(Model Model, IChatClient Client, PrivacyMarks Privacy)
+    : CatalogModel(Model, Privacy);
+
+/// <summary>A model for embeddings, and through what; no router mode leads to it.</summary>
 internal sealed record EmbeddingEntry(
-    Model Model, IEmbeddingGenerator<string, Embedding<float>> Generator, PrivacyMarks Privacy);
+    Model Model, IEmbeddingGenerator<string, Embedding<float>> Generator, PrivacyMarks Privacy)
+    : CatalogModel(Model, Privacy);
 
 /// <summary>The names that a caller may give in the place of a model; the router then chooses.</summary>
 internal static class RouterModes
@@ -34,7 +39,7 @@ internal sealed class ModelCatalog
     private const string SonnetPrefix = "mesh/claude-sonnet-";
 
     private readonly FrozenDictionary<string, CatalogEntry[]> _byId;
-    private readonly FrozenDictionary<string, EmbeddingEntry> _embeddingsById;
+    private readonly FrozenDictionary<string, EmbeddingEntry[]> _embeddingsById;
 
     internal ModelCatalog(
         IEnumerable<(Model Model, IChatClient Client)> builtIns, IEnumerable<CatalogEntry> configured,
@@ -48,7 +53,7 @@ internal sealed class ModelCatalog
             .. builtIns.Select(pair => new CatalogEntry(pair.Model, pair.Client, PrivacyMarks.Process)),
         ];
         var routes = new HashSet<RouteKey>();
-        foreach (var entry in Entries)
+        foreach (var entry in Entries.Concat<CatalogModel>(Embeddings))
         {
             if (entry.Model.InputUsdPerMillion < 0 || entry.Model.OutputUsdPerMillion < 0 || !routes.Add(entry.Key))
             {
@@ -56,8 +61,12 @@ internal sealed class ModelCatalog
             }
         }
 
-        var byId = Entries.GroupBy(static entry => entry.Model.Id, StringComparer.Ordinal)
-            .ToDictionary(static group => group.Key, static group => group.ToArray(), StringComparer.Ordinal);
+        var byId = ById(Entries);
+        var embeddingsById = ById(Embeddings);
+        if (embeddingsById.Keys.FirstOrDefault(byId.ContainsKey) is { } both)
+        {
+            throw new ArgumentException($"The model {both} makes embeddings and answers as well.");
+        }
 
         // The documentation's example asks for a Sonnet without its minor version.
         if (byId.Keys.Where(static id => id.StartsWith(SonnetPrefix, StringComparison.Ordinal))
@@ -66,7 +75,6 @@ internal sealed class ModelCatalog
             byId.TryAdd(SonnetAlias, byId[sonnet]);
         }
 
-        var embeddingsById = Embeddings.ToDictionary(entry => entry.Model.Id, StringComparer.Ordinal);
         foreach (var (tier, id) in Tiers)
         {
             if (byId.TryGetValue(id, out var entry))
@@ -101,9 +109,10 @@ internal sealed class ModelCatalog
     internal static bool IsRouterMode(string name) => RouterModes.Words.AsSpan().Contains(name);
 
     /// <summary>
-    /// A model for embeddings by its id or by the tier <c>mesh/embed</c>; null for a name that is unknown.
+    /// Everybody who makes the vectors of a model, by its id or by the tier <c>mesh/embed</c>; none for a name that is
+    /// unknown.
     /// </summary>
-    internal EmbeddingEntry? FindEmbedding(string id) => _embeddingsById.GetValueOrDefault(id);
+    internal EmbeddingEntry[] EmbeddingRoutes(string id) => _embeddingsById.GetValueOrDefault(id, []);
 
     /// <summary>By id, tier or alias; the entry's own id is the canonical one. Null for an unknown name.</summary>
     internal CatalogEntry? Find(string id) => Routes(id) is [var first, ..] ? first : null;
@@ -112,6 +121,11 @@ internal sealed class ModelCatalog
     internal CatalogEntry[] Routes(string id) => _byId.GetValueOrDefault(id, []);
 
     /// <summary>The route of a call that was made; null when it is not configured any more.</summary>
-    internal CatalogEntry? Find(RouteKey route) =>
-        Array.Find(Routes(route.Model), entry => entry.Model.Provider == route.Provider);
+    internal CatalogModel? Find(RouteKey route) =>
+        Array.Find<CatalogModel>(Routes(route.Model), entry => entry.Model.Provider == route.Provider)
+        ?? Array.Find(EmbeddingRoutes(route.Model), entry => entry.Model.Provider == route.Provider);
+
+    private static Dictionary<string, T[]> ById<T>(IEnumerable<T> entries)
+        where T : CatalogModel => entries.GroupBy(static entry => entry.Model.Id, StringComparer.Ordinal)
+            .ToDictionary(static group => group.Key, static group => group.ToArray(), StringComparer.Ordinal);
 }

@@ -71,7 +71,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
         var search = new Search(RouterModes.Cheapest);
         for (var i = -1; i < request.Fallbacks.Count; i++)
         {
-            foreach (var entry in Named(i < 0 ? request.Model : request.Fallbacks[i]))
+            foreach (var entry in Named(i < 0 ? request.Model : request.Fallbacks[i], request))
             {
                 Consider(entry, request, ref search, ref refusal);
             }
@@ -87,7 +87,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
 
         // The built-in model is there for when nothing else is permitted, not for when all else has failed.
         var builtIn = isMode && !OthersArePermitted(request);
-        foreach (var entry in isMode ? catalog.Entries : Named(name))
+        foreach (var entry in isMode ? (IReadOnlyList<CatalogModel>)catalog.Entries : Named(name, request))
         {
             if (!isMode || entry.Model.IsBuiltIn == builtIn)
             {
@@ -102,7 +102,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
                 : "The model was named.");
     }
 
-    private void Consider(CatalogEntry entry, RouteRequest request, ref Search search, ref Refusal refusal)
+    private void Consider(CatalogModel entry, RouteRequest request, ref Search search, ref Refusal refusal)
     {
         if (!IsPermitted(entry, request) || !HasAll(entry.Model, request.Needs))
         {
@@ -129,12 +129,18 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
         }
     }
 
-    private CatalogEntry[] Named(string name) => catalog.Routes(name) is { Length: > 0 } routes
-        ? routes
-        : throw ApiException.Invalid("model names no model of this server and no router mode.", "model");
+    private CatalogModel[] Named(string name, RouteRequest request)
+    {
+        CatalogModel[] routes = request.Needs.Contains(Capabilities.Embeddings)
+            ? catalog.EmbeddingRoutes(name)
+            : catalog.Routes(name);
+        return routes.Length > 0
+            ? routes
+            : throw ApiException.Invalid("model names no model of this server and no router mode.", "model");
+    }
 
-    private static Route Make(CatalogEntry entry, string tier, string reason) =>
-        new() { Tier = tier, Model = entry.Model, Client = entry.Client, Privacy = entry.Privacy, Reason = reason };
+    private static Route Make(CatalogModel entry, string tier, string reason) =>
+        new() { Tier = tier, Entry = entry, Reason = reason };
 
     private bool OthersArePermitted(RouteRequest request)
     {
@@ -149,7 +155,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
         return false;
     }
 
-    private static bool IsPermitted(CatalogEntry entry, RouteRequest request) =>
+    private static bool IsPermitted(CatalogModel entry, RouteRequest request) =>
         (entry.Model.IsBuiltIn || !request.BuiltInOnly)
         && PrivacyGate.Permits(request.PrivacyClass, entry.Privacy)
         && !(request.HasImages && PrivacyGate.MustMask(request.PrivacyClass, entry.Privacy));
@@ -228,7 +234,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
     private static string Short(string sentence) => sentence[..^1];
 
     /// <summary>What rules a model out, as the end of a sentence; null for nothing.</summary>
-    private static string? Obstacle(CatalogEntry entry, RouteRequest request)
+    private static string? Obstacle(CatalogModel entry, RouteRequest request)
     {
         if (!PrivacyGate.Permits(request.PrivacyClass, entry.Privacy))
         {
@@ -255,7 +261,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
         var isMode = ModelCatalog.IsRouterMode(request.Model);
         if (!isMode && request.Fallbacks.Count == 0)
         {
-            var named = catalog.Find(request.Model)!;
+            var named = Named(request.Model, request)[0];
             return new ApiException(ApiErrorCodes.NoPermittedRoute,
                 $"The model {named.Model.Id} is ruled out by {Obstacle(named, request)}.");
         }
@@ -284,7 +290,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
     private struct Search(string? mode)
     {
         internal readonly string? Mode = mode;
-        internal CatalogEntry? Best;
+        internal CatalogModel? Best;
         internal Rank Rank;
         internal bool AnyUncovered;
         internal int Count;

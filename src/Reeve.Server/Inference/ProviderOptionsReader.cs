@@ -20,7 +20,7 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
         [ProviderKinds.OpenAI, ProviderKinds.Anthropic, ProviderKinds.Gemini, ProviderKinds.Ollama];
 
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _models = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Model> _models = new(StringComparer.Ordinal);
     private readonly HashSet<RouteKey> _routes = [];
 
     internal InferenceOptions Read(RequestObject? section)
@@ -151,9 +151,22 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
             throw entry.Wrong("id", $"{model.Id} is there twice");
         }
 
-        // Several providers may answer for a model; for embeddings, whose vectors they would have to agree on, one.
-        return _models.Add(model.Id) || !model.MakesEmbeddings ? model
-            : throw entry.Wrong("id", $"{model.Id} makes embeddings and is another provider's already");
+        // Several providers may have a model. Whoever asks for it must get the same from each of them.
+        if (!_models.TryAdd(model.Id, model))
+        {
+            var other = _models[model.Id];
+            if (other.MakesEmbeddings != model.MakesEmbeddings)
+            {
+                throw entry.Wrong("id", $"{model.Id} makes embeddings of one provider and answers of another");
+            }
+
+            if (other.Dimensions is { } length && model.Dimensions is { } own && length != own)
+            {
+                throw entry.Wrong("dimensions", $"is {own}, and {length} for {model.Id} of another provider");
+            }
+        }
+
+        return model;
     }
 
     private static Dictionary<string, string> ReadTiers(RequestObject? section, List<ProviderOptions> providers)
@@ -185,7 +198,7 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
     }
 
     private IReadOnlyList<Model> Shipped(string name) =>
-        [.. WellKnownModels.Of(name).Where(model => _models.Add(model.Id))];
+        [.. WellKnownModels.Of(name).Where(model => _models.TryAdd(model.Id, model))];
 
     private Uri EnvironmentAddress(WellKnownProvider known)
     {

@@ -3,8 +3,8 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Reeve.Server.Audit;
 using Reeve.Server.Http;
-using Reeve.Server.Retrieval.Parsing;
 using Reeve.Server.Privacy;
+using Reeve.Server.Retrieval.Parsing;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;

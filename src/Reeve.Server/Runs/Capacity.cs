@@ -15,13 +15,18 @@ internal sealed class Capacity(ReeveOptions options)
     internal Places Streams { get; } = new(options.Limits.StreamsMax, "streams as it sends");
 
     /// <summary>
-    /// KiB of the chats that are answered: each takes about ten times as much memory until it ends, and with images it
-    /// is large.
+    /// KiB of the chats and embeddings that are answered: each takes about ten times as much memory until it ends, and
+    /// with images it is large.
     /// </summary>
     internal Places ChatKibibytes { get; } = new(
         Kibibytes(Math.Max(options.Limits.ChatBytesOpenMax, options.Limits.ChatBytesMax)), "KiB of chats as it takes");
 
-    internal static int Kibibytes(long bytes) => (int)((bytes + 1023) / 1024);
+    /// <summary>Room for a body of so many bytes; one that does not say how long it is counts as the longest.</summary>
+    /// <exception cref="ApiException">503: there is none.</exception>
+    internal TakenPlaces TakeChat(long? contentLength) => ChatKibibytes.Take(
+        Kibibytes(Math.Min(contentLength ?? long.MaxValue, options.Limits.ChatBytesMax)));
+
+    private static int Kibibytes(long bytes) => (int)((bytes + 1023) / 1024);
 }
 
 /// <summary>A bounded number of places.</summary>

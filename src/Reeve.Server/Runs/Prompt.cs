@@ -26,6 +26,11 @@ internal static class PromptBuilder
     /// <summary>Everything but history: the least that a model must take.</summary>
     internal static int FixedTokens(RunContext context, RunState? state, string input)
     {
+        if (context.Embedding is { } embedding)
+        {
+            return embedding.Tokens;
+        }
+
         var tokens = MessageTokens + TokenCounter.Estimate(context.Instructions)
             + (context.Chat is { } chat ? chat.MessageTokens : MessageTokens + TokenCounter.Estimate(input));
         foreach (var function in context.Functions)

@@ -74,7 +74,7 @@ internal sealed class RunAdmission(
         var queue = look.Open.Count > 0;
         var context = look.Agent is { } agent
             ? contexts.Create(agent, start, look.History!)
-            : RunContexts.Create(start.Chat!);
+            : RunContexts.Create(start);
         var privacyClass = PrivacyClasses.Stricter(
             PrivacyClasses.Stricter(start.PrivacyClass, context.Config.PrivacyClass), look.History!.Strictest);
         var cap = CreditsMax(start, context.Config);
@@ -168,7 +168,7 @@ internal sealed class RunAdmission(
 
             RefuseWhenBusy(start, open);
         }
-        else if (start.Chat is null)
+        else if (start.HasConversation)
         {
             ConversationStore.RequireRoom(session, start.Tenant, look.Agent!.AgentId, limit);
         }
@@ -178,7 +178,7 @@ internal sealed class RunAdmission(
             ledger.Hold(session, run.Head.Payer, run.RunId, 1, call.Hold, events[^1].At);
         }
 
-        if (start.ConversationId is null && start.Chat is null)
+        if (start.ConversationId is null && start.HasConversation)
         {
             ConversationStore.Insert(session, start.Tenant, NewConversation(start, run), limit);
         }
@@ -235,7 +235,7 @@ internal sealed class RunAdmission(
         var available = CreditLedger.ReadAvailable(session, start.Payer.AccountId, start.Payer.Mode);
         if (start.ConversationId is not { } conversationId)
         {
-            if (start.Chat is null)
+            if (start.HasConversation)
             {
                 ConversationStore.RequireRoom(session, start.Tenant, agent!.AgentId, agent.Config.ConversationLimit);
             }
@@ -329,7 +329,7 @@ internal sealed class RunAdmission(
         {
             RunId = ids.New(Id.Run),
             AgentId = look.Agent?.AgentId,
-            ConversationId = start.Chat is null ? start.ConversationId ?? ids.New(Id.Conversation) : null,
+            ConversationId = start.HasConversation ? start.ConversationId ?? ids.New(Id.Conversation) : null,
             Ordinal = (int)look.History!.LastOrdinal + 1,
             Payer = start.Payer,
             UserId = start.UserId,
@@ -346,7 +346,7 @@ internal sealed class RunAdmission(
             UserMessageId = ids.New(Id.Message),
             MessageId = ids.New(Id.Message),
             ReceiptId = ids.New(Id.Receipt),
-            Kind = start.Chat is null ? "agent" : "chat",
+            Kind = start.Kind,
             Tier = ModelCatalog.IsRouterMode(config.Model) ? config.Model : "direct",
             Mode = start.Payer.Mode,
             PrivacyClass = privacyClass.Word(),
@@ -362,6 +362,7 @@ internal sealed class RunAdmission(
             },
             Queued = call is null,
             Chat = start.Chat?.Admitted,
+            Embedding = start.Embedding?.Admitted,
         };
         var events = log.Seal(run, call is null ? [admitted] : [admitted, call.Started(1)]);
         run.Advance(events);

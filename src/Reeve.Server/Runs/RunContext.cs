@@ -10,7 +10,7 @@ namespace Reeve.Server.Runs;
 /// <summary>What a run's owner works with beside the log: agent, earlier turns, functions and chunks.</summary>
 internal sealed class RunContext
 {
-    /// <summary>Null for a chat without an agent.</summary>
+    /// <summary>Null for embeddings and a chat without an agent.</summary>
     internal required string? AgentId { get; init; }
 
     /// <summary>The agent's settings; of a chat without one, those that its request amounts to.</summary>
@@ -18,6 +18,9 @@ internal sealed class RunContext
 
     /// <summary>What the caller of a chat brought.</summary>
     internal ChatRequest? Chat { get; init; }
+
+    /// <summary>Set for embeddings, which nothing else here is about.</summary>
+    internal EmbeddingRequest? Embedding { get; init; }
 
     internal required string Instructions { get; init; }
 
@@ -31,7 +34,8 @@ internal sealed class RunContext
 
     /// <summary>The most that a call may write, before the model's own limit.</summary>
     internal int OutputTokensMax =>
-        AgentId is null ? Chat!.OutputTokensMax ?? Config.MaxOutputTokens
+        Embedding is not null ? 0
+        : AgentId is null ? Chat!.OutputTokensMax ?? Config.MaxOutputTokens
         : Math.Min(Config.MaxOutputTokens, Chat?.OutputTokensMax ?? int.MaxValue);
 
     /// <summary>

@@ -18,20 +18,26 @@ internal sealed class RunContexts(Database database, AgentStore agents, ToolCata
         InstructionTemplate.Render(agent.Config.Instructions,
             new TemplateValues(start.UserId, start.UserName, start.UserMetadata, start.Metadata)), start.Chat);
 
-    /// <summary>For a chat that names no agent.</summary>
-    internal static RunContext Create(ChatRequest chat) => new()
+    /// <summary>For embeddings and a chat that names no agent.</summary>
+    internal static RunContext Create(StartRun start) => new()
     {
         AgentId = null,
-        Config = AgentConfig.New with { Model = chat.Model!, Temperature = chat.Temperature },
+        Config = AgentConfig.New with
+        {
+            Model = start.Embedding?.Model ?? start.Chat!.Model!,
+            Temperature = start.Chat?.Temperature,
+        },
         Instructions = "",
         History = ConversationHistory.None,
         Tools = ToolSet.Empty,
         HasDocuments = false,
-        Chat = chat,
+        Chat = start.Chat,
+        Embedding = start.Embedding,
     };
 
     /// <summary>
-    /// For a run whose turn came or that was taken over; null when its agent is gone. A chat is never taken over.
+    /// For a run whose turn came or that was taken over; null when its agent is gone. A run without a conversation
+    /// never is.
     /// </summary>
     internal RunContext? Load(RunHead head, RunAdmitted admitted) => database.Read(session =>
     {

@@ -124,6 +124,7 @@ internal sealed class RunEnding(
             Lost = lost,
             FinishReason = end.FinishReason,
             ToolCalls = end.ToolCalls,
+            VectorsSha256 = end.VectorsSha256,
         };
 
     private decimal Cost(ModelCallStarted call, CallEnd end) =>
@@ -172,10 +173,10 @@ internal sealed class RunEnding(
             UpstreamMicroUsd = state.Bill.Upstream,
             MarginMicroUsd = state.Bill.Margin,
             LatencyMilliseconds = (long)(terminal.At - state.CreatedAt).TotalMilliseconds,
-            InputSha256 = state.Admitted.Chat is { } chat
+            InputSha256 = state.Admitted.Embedding?.TextsSha256 ?? (state.Admitted.Chat is { } chat
                 ? Convert.ToHexStringLower(SHA256.HashData(CanonicalJson.Serialize(chat.Messages)))
-                : Hash(state.Admitted.Input),
-            OutputSha256 = Hash(state.Output),
+                : Hash(state.Admitted.Input)),
+            OutputSha256 = state.VectorsSha256 ?? Hash(state.Output),
             LogHead = Convert.ToHexStringLower(terminal.Hash),
             IssuedAt = terminal.At,
         });
@@ -203,6 +204,8 @@ internal sealed record CallEnd(string Outcome, long InputTokens, long OutputToke
     internal string? Fault { get; init; }
 
     internal string? FinishReason { get; init; }
+
+    internal string? VectorsSha256 { get; init; }
 
     internal IReadOnlyList<RequestedToolCall> ToolCalls { get; init; } = [];
 }

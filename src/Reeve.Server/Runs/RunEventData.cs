@@ -45,7 +45,14 @@ internal sealed record RunAdmitted : RunEventData
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ChatAdmitted? Chat { get; init; }
 
+    /// <summary>Of a run of the kind <c>embedding</c> alone.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public EmbeddingAdmitted? Embedding { get; init; }
+
     public required bool Queued { get; init; }
+
+    /// <summary>False: only the caller who waits takes the answer, and nobody can come back for it.</summary>
+    internal bool HasConversation => Kind == RunKinds.Agent;
 }
 
 /// <summary>A queued run's turn came.</summary>
@@ -138,6 +145,12 @@ internal sealed record ModelCallFinished : RunEventData
     public string? FinishReason { get; init; }
 
     public IReadOnlyList<RequestedToolCall> ToolCalls { get; init; } = [];
+
+    /// <summary>
+    /// Of a call for embeddings: SHA-256 of its vectors one after another, each number as four bytes, little-endian.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? VectorsSha256 { get; init; }
 }
 
 internal sealed record RequestedToolCall(string Id, string Tool, string Action, JsonElement Params)

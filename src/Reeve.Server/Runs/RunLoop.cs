@@ -32,9 +32,8 @@ namespace Reeve.Server.Runs;
 /// </remarks>
 internal sealed partial class RunLoop(
     Database database, RunLog log, RunEnding ending, RunPlanner planner, CreditLedger ledger, RunContexts contexts,
-    Retriever retriever, ToolStep tools, ProviderHealth health, PersonalData personal, TimeProvider time,
-    Failpoints failpoints,
-    ILogger<RunLoop> logger)
+    Retriever retriever, ToolStep tools, EmbeddingStep embeddings, ProviderHealth health, PersonalData personal,
+    TimeProvider time, Failpoints failpoints, ILogger<RunLoop> logger)
 {
     /// <summary>What a caller is told to wait when the provider said nothing.</summary>
     private const int RetryAfterSeconds = 5;
@@ -107,6 +106,14 @@ internal sealed partial class RunLoop(
     private async Task StepAsync(
         LiveRun run, RunContext context, PlannedCall? plan, CancellationToken cancellationToken)
     {
+        if (context.Embedding is { } embedding)
+        {
+            plan = await ReadyCallAsync(run, context, plan);
+            await embeddings.CallAsync(
+                run, embedding, plan, failed => CanGoOn(run, context, failed), cancellationToken);
+            return;
+        }
+
         if (run.State.PendingToolCalls.FirstOrDefault() is { } pending)
         {
             await tools.CallAsync(run, context, pending, cancellationToken);

@@ -84,7 +84,8 @@ internal sealed class RunPlanner(ModelRouter router, CreditOptions credits)
 
     private static HashSet<string> Needs(RunContext context)
     {
-        var needs = new HashSet<string>(context.Chat?.Needs ?? [], StringComparer.Ordinal);
+        var needs = new HashSet<string>(
+            context.Embedding?.Needs ?? context.Chat?.Needs ?? [], StringComparer.Ordinal);
         if (context.Config.Tools.Count > 0)
         {
             needs.Add(Capabilities.Tools);

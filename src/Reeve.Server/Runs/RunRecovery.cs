@@ -101,7 +101,7 @@ internal sealed partial class RunRecovery(
         {
             await EndAsync(run, new RunCancelled());
         }
-        else if (state.Admitted.Chat is not null)
+        else if (!state.Admitted.HasConversation)
         {
             // Its caller is gone with the connection, and no conversation keeps the answer.
             await EndAsync(run, new RunFailed(ApiErrorCodes.Unavailable.Code,

@@ -73,6 +73,9 @@ internal sealed class RunState(string runId, CreditOptions credits)
     /// <summary>How the newest call ended that completed.</summary>
     internal ModelCallEnd? NewestEnd { get; private set; }
 
+    /// <summary>Hash of the vectors of an embedding run; null before it has them.</summary>
+    internal string? VectorsSha256 { get; private set; }
+
     /// <summary>True when the newest step is an answer and nothing was made of it yet.</summary>
     internal bool IsAnswered { get; private set; }
 
@@ -199,6 +202,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
         OutputTokens += finished.OutputTokens;
         Upstream += finished.Upstream;
         Charged += finished.Charged;
+        VectorsSha256 = finished.VectorsSha256;
         _attempts.Add(new RunAttempt(NewestCall!.Model, finished.Outcome));
         if (finished.Outcome == "completed")
         {

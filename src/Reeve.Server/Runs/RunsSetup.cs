@@ -22,6 +22,7 @@ internal static class RunsSetup
         services.AddSingleton<RunContexts>();
         services.AddSingleton<RunEnding>();
         services.AddSingleton<ToolStep>();
+        services.AddSingleton<EmbeddingStep>();
         services.AddSingleton<RunLoop>();
         services.AddSingleton<RunRecovery>();
         services.AddSingleton<RunAdmission>();

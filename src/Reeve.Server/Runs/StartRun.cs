@@ -12,6 +12,15 @@ internal enum OnBusy
     Interrupt,
 }
 
+internal static class RunKinds
+{
+    internal const string Agent = "agent";
+    internal const string Chat = "chat";
+    internal const string Embedding = "embedding";
+
+    internal static readonly string[] Words = [Agent, Chat, Embedding];
+}
+
 /// <summary>A request for a run, whichever API it came through.</summary>
 internal sealed record StartRun
 {
@@ -21,10 +30,12 @@ internal sealed record StartRun
 
     internal required string RequestId { get; init; }
 
-    /// <summary>As the caller named it: <c>agt_X</c>, <c>agt_X@3</c> or a slug; null for a chat without one.</summary>
+    /// <summary>
+    /// As the caller named it: <c>agt_X</c>, <c>agt_X@3</c> or a slug; null for embeddings and a chat without one.
+    /// </summary>
     internal required string? Agent { get; init; }
 
-    /// <summary>The last thing that the caller's side said, for a chat.</summary>
+    /// <summary>The last thing that the caller's side said, for a chat; empty for embeddings.</summary>
     internal required string Input { get; init; }
 
     /// <summary>Canonical id of the conversation to continue; null begins one.</summary>
@@ -60,6 +71,14 @@ internal sealed record StartRun
 
     /// <summary>Set for a chat, which has no conversation and perhaps no agent.</summary>
     internal ChatRequest? Chat { get; init; }
+
+    /// <summary>Set for embeddings, which have neither conversation nor agent.</summary>
+    internal EmbeddingRequest? Embedding { get; init; }
+
+    internal string Kind =>
+        Embedding is not null ? RunKinds.Embedding : Chat is not null ? RunKinds.Chat : RunKinds.Agent;
+
+    internal bool HasConversation => Kind == RunKinds.Agent;
 
     internal IdempotencyScope? Idempotency { get; init; }
 }

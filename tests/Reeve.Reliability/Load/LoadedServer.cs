@@ -21,9 +21,12 @@ internal sealed class LoadedServer : IAsyncDisposable
             $$"""
             {"credits":{"starting_balance_usd":1000000},
              "limits":{ {{limits}} "requests_per_minute":{"enterprise":10000000} },
-             "inference":{"providers":[{"name":"house","kind":"openai","base_url":"{{model.Url}}",
+             "inference":{"tiers":{"mesh/embed":"mesh/house-e"},
+              "providers":[{"name":"house","kind":"openai","base_url":"{{model.Url}}",
                "models":[{"id":"mesh/house-1","upstream":"house-1","context_tokens":128000,"max_output_tokens":4096,
-                 "quality":50,"input_usd_per_million":3,"output_usd_per_million":15}]}]} }
+                 "quality":50,"input_usd_per_million":3,"output_usd_per_million":15},
+                {"id":"mesh/house-e","upstream":"house-e","context_tokens":8191,"dimensions":2,
+                 "input_usd_per_million":20,"capabilities":["embeddings","dimensions"]}]}]} }
             """);
     }
 

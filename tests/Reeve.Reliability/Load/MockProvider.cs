@@ -74,6 +74,15 @@ internal sealed class MockProvider : IAsyncDisposable
     {
         Interlocked.Increment(ref _calls);
         using var request = await JsonDocument.ParseAsync(context.Request.Body);
+        if (context.Request.Path == "/v1/embeddings")
+        {
+            var count = request.RootElement.GetProperty("input").GetArrayLength();
+            var vectors = string.Join(',', Enumerable.Repeat("{\"embedding\":[0.5,-0.5]}", count));
+            context.Response.ContentType = "application/json";
+            await context.Response.WriteAsync($"{{\"data\":[{vectors}],{Usage}}}");
+            return;
+        }
+
         var (prompt, toolsLeft, isStreamed) = MockPrompt.Read(request.RootElement);
         Interlocked.Increment(ref _open);
         try

@@ -1,12 +1,13 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 
 namespace Reeve.Reliability.Load;
 
 /// <summary>
 /// A provider on the loopback that costs next to nothing: it answers every prompt with the same words after a set time,
-/// whole or word by word. A prompt that says "Please hang" never gets an answer.
+/// whole or word by word, and every text with the same vector. A prompt that says "Please hang" never gets an answer.
 /// </summary>
 internal sealed class RawModel : IDisposable
 {
@@ -53,6 +54,16 @@ internal sealed class RawModel : IDisposable
 
     private static byte[] Answer(string type, string body) => Encoding.UTF8.GetBytes(
         $"HTTP/1.1 200 OK\r\nContent-Type: {type}\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n\r\n{body}");
+
+    private static byte[] Vectors(string request)
+    {
+        var asked = JsonElement.Parse(request[request.IndexOf("\r\n\r\n", StringComparison.Ordinal)..]);
+        var length = asked.TryGetProperty("dimensions", out var dimensions) ? dimensions.GetInt32() : 2;
+        var vector = $"{{\"embedding\":[{string.Join(',', Enumerable.Repeat("0.5", length))}]}}";
+        var vectors = string.Join(',', Enumerable.Repeat(vector, asked.GetProperty("input").GetArrayLength()));
+        return Answer("application/json",
+            $"{{\"object\":\"list\",\"data\":[{vectors}],\"usage\":{{\"prompt_tokens\":2,\"total_tokens\":2}}}}");
+    }
 
     private static byte[] Frame(string choices, string more = "") => Chunk(
         $"data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"house-1\",\"choices\":{choices}{more}}}"
@@ -111,6 +122,12 @@ internal sealed class RawModel : IDisposable
         if (_latency > TimeSpan.Zero)
         {
             await Task.Delay(_latency, TimeProvider.System, stop);
+        }
+
+        if (request.StartsWith("POST /v1/embeddings ", StringComparison.Ordinal))
+        {
+            await socket.SendAsync(Vectors(request), stop);
+            return;
         }
 
         if (!request.Contains("\"stream\":true", StringComparison.Ordinal))

@@ -15,11 +15,12 @@ namespace Reeve.Reliability.Points;
 
 /// <summary>
 /// A server in this process with a hook at its points, and requests that come by all of them: runs whole and streamed,
-/// tools, a waiting run, cancels, replays.
+/// tools, a waiting run, cancels, replays, embeddings.
 /// </summary>
 internal sealed class PointScenarios : IAsyncDisposable
 {
     private const int TurnsMax = 4;
+    private const string Embedder = "mesh/house-e";
 
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(60) };
     private readonly ConcurrentDictionary<string, int> _hits = new(StringComparer.Ordinal);
@@ -91,6 +92,17 @@ internal sealed class PointScenarios : IAsyncDisposable
                                 OutputUsdPerMillion = 15,
                                 Capabilities = new HashSet<string>(["chat", "tools", "streaming"]),
                             },
+                            new Model
+                            {
+                                Id = Embedder,
+                                Provider = "house",
+                                Upstream = "house-e",
+                                ContextTokens = 8_191,
+                                OutputTokensMax = 0,
+                                InputUsdPerMillion = 20,
+                                OutputUsdPerMillion = 0,
+                                Capabilities = new HashSet<string>(["embeddings"]),
+                            },
                         ],
                     },
                 ],
@@ -130,7 +142,8 @@ internal sealed class PointScenarios : IAsyncDisposable
 
     internal async Task PlayAsync()
     {
-        await Task.WhenAll(WholeAsync(), StreamAsync(Dialect.Mesh), StreamAsync(Dialect.Auteryn), CancelAsync());
+        await Task.WhenAll(WholeAsync(), StreamAsync(Dialect.Mesh), StreamAsync(Dialect.Auteryn), CancelAsync(),
+            EmbedAsync());
         await ConverseAsync();
     }
 
@@ -139,6 +152,13 @@ internal sealed class PointScenarios : IAsyncDisposable
 
     private async Task WholeAsync() => await SendAsync(
         Dialect.Mesh.Run(_server.Url, _agent, Input(new MockPrompt { Tools = 1, Pieces = 2 }), asStream: false));
+
+    private async Task EmbedAsync()
+    {
+        var request = Dialect.Request(HttpMethod.Post, _server.Url, "/v1/embeddings");
+        request.Content = Dialect.Json($$"""{"model":"{{Embedder}}","input":["one","two"]}""");
+        await SendAsync(request);
+    }
 
     private Task<StreamClient> StreamAsync(Dialect dialect) =>
         StreamAsync(dialect, new MockPrompt { Tools = 1, Pieces = 4, Pause = 2 });

@@ -15,6 +15,7 @@ public sealed class ChatClientTests
     public async Task Clients_OfOpenAIAndOfTheAISdk_GetWhatTheyExpect()
     {
         await NodePackages.FindAsync("openai");
+        using var embeddings = new ScriptedEmbeddings();
         using var model = new ScriptedChatClient()
             .Reply("Hello ", "there.", Usage(10, 3))
             .Reply("One ", "two.", Usage(10, 3))
@@ -25,7 +26,12 @@ public sealed class ChatClientTests
             .Reply("Made ", "whole.", Usage(1, 1))
             .Reply("Made ", "in pieces.", Usage(1, 1));
         await using var server = await TestServer.StartAsync(
-            configure: builder => model.AddTo(builder), realTime: true);
+            configure: builder =>
+            {
+                model.AddTo(builder);
+                embeddings.AddTo(builder);
+            },
+            realTime: true);
 
         var said = await RunAsync("chat.mjs", server.Url.ToString(), TestServer.AdminKey, "mesh/house-1");
 
@@ -34,7 +40,8 @@ public sealed class ChatClientTests
                 """whole ["Hello there.","stop",13]""", """stream ["One two.",13]""",
                 """tool ["tool_calls","get_weather","Oslo"]""", """runTools "There is sun in Bergen." """.Trim(),
                 """unknown ["NotFoundError","not_found","model"]""", "models true",
-                """broken "provider_unavailable" """.Trim(), """generateText ["Made whole.","stop"]""",
+                """broken "provider_unavailable" """.Trim(), "embeddings [[4,4],2,true,5]",
+                """generateText ["Made whole.","stop"]""",
                 """streamText "Made in pieces." """.Trim(),
             ],
             said);

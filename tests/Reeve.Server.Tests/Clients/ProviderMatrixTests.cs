@@ -1,7 +1,5 @@
-using Reeve.Server.Egress;
 using Reeve.Server.Inference;
 using Reeve.Server.Runs;
-using Reeve.Server.Tests.Inference;
 using Reeve.Server.Tests.Runs;
 
 namespace Reeve.Server.Tests.Clients;
@@ -184,13 +182,36 @@ public sealed class ProviderMatrixTests(ProviderServer providers) : IClassFixtur
         await providers.Server.AssertSoundAsync();
     }
 
-    /// <summary>Of the other two protocols the stand-in has another shape than their documentation.</summary>
     [Fact]
-    public async Task Embeddings_OfTwoTexts_AreThoseOfTheStandIn()
+    public async Task Embeddings_OfTwoTexts_AreThoseOfTheStandInAndChargedOnce()
     {
-        using var http = new ProviderHttp();
-        using var generator = Sample.Embeddings("openai", http, providers.ProviderUrl);
-        var made = await generator.GenerateAsync(["a cat", "a cat"], null, RunTestExtensions.Cancellation);
-        Assert.Equal([[0.6f, -0.8f, 0f], [0.6f, -0.8f, 0f]], made.Select(one => one.Vector.ToArray()));
+        var answer = await EmbedAsync("""["a cat","a cat"]""");
+
+        Assert.True(answer.Status == 200, answer.Text);
+        Assert.Equal(
+            ["[0.6,-0.8,0]", "[0.6,-0.8,0]"],
+            answer.Json.GetProperty("data").EnumerateArray().Select(static one =>
+                one.GetProperty("embedding").GetRawText()));
+        var tokens = answer.Json.GetProperty("usage").GetProperty("prompt_tokens").GetInt64();
+        Assert.True(tokens > 0);
+        Assert.Equal(20 * tokens, answer.Json.GetProperty("usage").GetProperty("cost").GetDecimal() * 1_000_000);
+        await providers.Server.AssertSoundAsync();
     }
+
+    [Theory]
+    [InlineData("fail to embed")]
+    [InlineData("embed nonsense")]
+    [InlineData("cut the embedding")]
+    public async Task Embeddings_ProviderFails_ChargesNothing(string input)
+    {
+        var answer = await EmbedAsync($"\"{input}\"");
+
+        Assert.Equal((503, "provider_unavailable"), (answer.Status, answer.ErrorCode));
+        Assert.Equal("0.000000", answer.Header("x-mesh-total-usd"));
+        Assert.DoesNotContain("secret words", answer.Text, StringComparison.Ordinal);
+        await providers.Server.AssertSoundAsync();
+    }
+
+    private Task<TestAnswer> EmbedAsync(string input) =>
+        providers.Server.Client.PostAsync("/v1/embeddings", $$"""{"model":"mesh/embeddings","input":{{input}}}""");
 }

@@ -70,6 +70,19 @@ public sealed class ProviderServer : IAsyncLifetime
         return new RunOutcome(Server, run, text, answer);
     }
 
+    /// <summary>Of the other protocols the stand-in has another shape than their documentation.</summary>
+    private static Model Embeddings { get; } = new()
+    {
+        Id = "mesh/embeddings",
+        Provider = "openai",
+        Upstream = "openai-e",
+        ContextTokens = 8_191,
+        OutputTokensMax = 0,
+        InputUsdPerMillion = 20,
+        OutputUsdPerMillion = 0,
+        Capabilities = new HashSet<string>(Capabilities.EmbeddingWords),
+    };
+
     private static ProviderOptions Provider(string kind, Uri url) => new()
     {
         Name = kind,
@@ -79,6 +92,7 @@ public sealed class ProviderServer : IAsyncLifetime
         ApiKey = new Secret("key-123"),
         Models =
         [
+            .. kind == "openai" ? (Model[])[Embeddings] : [],
             new Model
             {
                 Id = $"mesh/{kind}",

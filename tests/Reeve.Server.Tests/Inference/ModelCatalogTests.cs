@@ -94,10 +94,10 @@ public sealed class ModelCatalogTests
             new Dictionary<string, string> { ["mesh/swift"] = "mesh/sample", ["mesh/embed"] = "mesh/e" });
 
         Assert.Equal("mesh/sample", catalog.Find("mesh/swift")!.Model.Id);
-        Assert.Equal("mesh/e", catalog.FindEmbedding("mesh/embed")!.Model.Id);
+        Assert.Equal("mesh/e", Assert.Single(catalog.EmbeddingRoutes("mesh/embed")).Model.Id);
         Assert.Null(catalog.Find("mesh/embed"));
         Assert.Null(catalog.Find("mesh/e"));
-        Assert.Null(catalog.FindEmbedding("mesh/swift"));
+        Assert.Empty(catalog.EmbeddingRoutes("mesh/swift"));
         Assert.Single(catalog.Entries);
     }
 

@@ -24,6 +24,7 @@ internal static class ApiBodies
     internal static readonly IReadOnlySet<string> Open = new HashSet<string>(StringComparer.Ordinal)
     {
         "POST /v1/chat/completions",
+        "POST /v1/embeddings",
     };
 
     private static readonly Dictionary<string, string> Good = new(StringComparer.Ordinal)
@@ -50,6 +51,7 @@ internal static class ApiBodies
         ["PATCH /v1/providers/config/{provider}"] = """{"priority":5}""",
         ["POST /v1/chat/completions"] =
             """{"model":"mesh/house-1","messages":[{"role":"user","content":"Hi"}]}""",
+        ["POST /v1/embeddings"] = """{"model":"mesh/house-e","input":"Hi"}""",
         ["POST /v1/webhooks"] = """{"url":"https://hooks.example/","events":["run.completed"]}""",
         ["PATCH /v1/webhooks/{id}"] = """{"description":"Changed"}""",
         ["POST /v1/webhooks/{id}/rotate"] = "{}",

@@ -179,14 +179,18 @@ public sealed class MalformedBodyTests
     private static int BodyBytesMax(ApiRoute route) => route.Name switch
     {
         "POST /v1/agents/{id}/documents" => 32 << 20,
-        "POST /v1/chat/completions" => 20 << 20,
+        "POST /v1/chat/completions" or "POST /v1/embeddings" => 20 << 20,
         _ => 1 << 20,
     };
 
     private static Task<TestServer> StartAsync()
     {
         var model = new ScriptedChatClient().Reply("Hi.", ScriptedChatClient.Usage(1, 1));
-        return TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        return TestServer.StartAsync(configure: builder =>
+        {
+            model.AddTo(builder);
+            new ScriptedEmbeddings().AddTo(builder);
+        });
     }
 
     private static IEnumerable<(string Name, byte[] Body, bool IsEmpty)> Malformed(string good)

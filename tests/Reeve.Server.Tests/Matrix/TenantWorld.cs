@@ -34,7 +34,11 @@ internal sealed class TenantWorld : IAsyncDisposable
             .Reply($"The {Canary} sings.", ScriptedChatClient.Usage(10, 5))
             .Reply($"Slow {Canary}", gate.Task, ScriptedChatClient.Usage(10, 5))
             .Reply("Mine again.", ScriptedChatClient.Usage(10, 5));
-        var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+        var server = await TestServer.StartAsync(configure: builder =>
+        {
+            model.AddTo(builder);
+            new ScriptedEmbeddings().AddTo(builder);
+        });
         var attacker = await NewTenantAsync(server, "attacker", "attacker");
         var victim = await NewTenantAsync(server, "victim", $"victim-{Canary}");
         var running = await victim.Client.PostAsync("/v1/agents/runs",

@@ -59,7 +59,7 @@ internal static class MeshRunEndpoints
         .Query("status", "Only with this status.", static () => Schema.Word(RunStatuses.All))
         .Query("user_id", "Only of this user.", static () => Schema.Text(1))
         .Query("mode", "Only of this balance.", static () => Schema.Word("live", "test"))
-        .Query("kind", "Only of this kind.", static () => Schema.Word("agent", "chat"))
+        .Query("kind", "Only of this kind.", static () => Schema.Word(RunKinds.Words))
         .Query("created_after", "Only younger ones.", static () => Schema.Text(1))
         .Query("created_before", "Only older ones.", static () => Schema.Text(1));
 
@@ -106,7 +106,7 @@ internal static class MeshRunEndpoints
             Status = query.Word("status", RunStatuses.All),
             UserId = query.Text("user_id"),
             Mode = query.Word("mode", "live", "test"),
-            Kind = query.Word("kind", "agent", "chat"),
+            Kind = query.Word("kind", RunKinds.Words),
             CreatedAfter = query.Time("created_after"),
             CreatedBefore = query.Time("created_before"),
         };

@@ -80,7 +80,7 @@ internal static class MeshSchemas
     [
         ("agent_version", Schema.Integer(1).OrNull()),
         ("mode", Schema.Word("live", "test")),
-        ("kind", Schema.Word("agent", "chat")),
+        ("kind", Schema.Word(RunKinds.Words)),
         ("input", Schema.Text()),
         ("privacy_class", Schema.Word(PrivacyClasses.Words)),
         ("required_actions", Actions()),

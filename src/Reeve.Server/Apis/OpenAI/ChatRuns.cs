@@ -8,19 +8,14 @@ namespace Reeve.Server.Apis.OpenAI;
 
 /// <summary>Answers a chat completion: the JSON body or a stream. Its run lives as long as its caller waits.</summary>
 internal sealed class ChatRuns(
-    RunAdmission admission, RunReader reader, RunHost host, RunStream stream, ModelCatalog catalog,
-    ReeveOptions options, KeyRing keys, Attestations attestations, TimeProvider time, Capacity capacity,
+    RunAdmission admission, RunReader reader, RunHost host, RunStream stream, AwaitedRuns awaited,
+    ModelCatalog catalog, ReeveOptions options, KeyRing keys, Attestations attestations, Capacity capacity,
     IHostApplicationLifetime lifetime)
 {
-    private const int RetryAfterSeconds = 1;
-
     internal async Task RunAsync(HttpContext context)
     {
         admission.RefuseAtTheDoor();
-
-        // A body that does not say how long it is counts as the longest.
-        var bytes = Math.Min(context.Request.ContentLength ?? long.MaxValue, options.Limits.ChatBytesMax);
-        using var room = capacity.ChatKibibytes.Take(Capacity.Kibibytes(bytes));
+        using var room = capacity.TakeChat(context.Request.ContentLength);
         var request = await ChatCompletionRequest.ReadAsync(context, options, catalog, keys, attestations);
         using var place = request.Stream ? stream.Enter() : default;
         var admitted = await admission.AdmitAsync(request.Start);
@@ -31,7 +26,8 @@ internal sealed class ChatRuns(
         }
         else
         {
-            await AnswerAsync(context, await WaitAsync(context, run), run.Head);
+            var state = await awaited.CompletionOfAsync(context, run);
+            await ApiJson.WriteAsync(context, 200, ChatWriter.Body(state));
         }
     }
 
@@ -44,39 +40,6 @@ internal sealed class ChatRuns(
         if (!isWhole && !lifetime.ApplicationStopping.IsCancellationRequested)
         {
             await host.CancelAsync(run.Head.Tenant, run.RunId);
-        }
-    }
-
-    private async Task<RunState> WaitAsync(HttpContext context, LiveRun run)
-    {
-        try
-        {
-            return await RunWaiting.EndOfAsync(context, run, lifetime, time);
-        }
-        catch (OperationCanceledException) when (!lifetime.ApplicationStopping.IsCancellationRequested)
-        {
-            await host.CancelAsync(run.Head.Tenant, run.RunId);
-            throw;
-        }
-    }
-
-    private static async Task AnswerAsync(HttpContext context, RunState state, RunHead head)
-    {
-        var view = RunView.Of(state, head);
-        RunHeaders.Set(context, view);
-        switch (state.Status)
-        {
-            case RunStatuses.Failed:
-                throw view.Error(asReplay: false);
-            case RunStatuses.Cancelled:
-                throw new ApiException(ApiErrorCodes.Conflict, ChatWriter.Cancelled)
-                {
-                    RunId = state.RunId,
-                    RetryAfterSeconds = RetryAfterSeconds,
-                };
-            default:
-                await ApiJson.WriteAsync(context, 200, ChatWriter.Body(state));
-                break;
         }
     }
 }

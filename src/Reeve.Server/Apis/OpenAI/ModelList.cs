@@ -52,7 +52,7 @@ internal sealed class ModelList(
             return ApiJson.WriteAsync(context, 200, ApiJson.Bytes(name, WriteMode));
         }
 
-        if (catalog.Routes(name) is { Length: > 0 } routes)
+        if (RoutesOf(name) is { Length: > 0 } routes)
         {
             return ApiJson.WriteAsync(context, 200, ApiJson.Bytes((this, routes, name), static (writer, it) =>
                 it.Item1.WriteModel(writer, it.routes, it.Item1.TierOf(it.name))));
@@ -65,6 +65,10 @@ internal sealed class ModelList(
                 : throw ApiException.NotFound("model");
     }
 
+    private CatalogModel[] RoutesOf(string name) => catalog.Routes(name) is { Length: > 0 } routes
+        ? routes
+        : catalog.EmbeddingRoutes(name);
+
     private string? TierOf(string name) => catalog.Tiers.ContainsKey(name) ? name : null;
 
     private void WriteModels(Utf8JsonWriter writer)
@@ -76,35 +80,46 @@ internal sealed class ModelList(
 
         foreach (var tier in catalog.Tiers.Keys.Order(StringComparer.Ordinal))
         {
-            if (catalog.Routes(tier) is { Length: > 0 } routes)
+            if (RoutesOf(tier) is { Length: > 0 } routes)
             {
                 WriteModel(writer, routes, tier);
             }
         }
 
-        foreach (var id in catalog.Entries.Select(static entry => entry.Model.Id).Distinct(StringComparer.Ordinal))
+        foreach (var id in catalog.Entries.Concat<CatalogModel>(catalog.Embeddings)
+            .Select(static entry => entry.Model.Id).Distinct(StringComparer.Ordinal))
         {
-            WriteModel(writer, catalog.Routes(id), null);
+            WriteModel(writer, RoutesOf(id), null);
         }
     }
 
     /// <summary>A model, or the tier that stands for it.</summary>
-    private void WriteModel(Utf8JsonWriter writer, CatalogEntry[] routes, string? tier)
+    private void WriteModel(Utf8JsonWriter writer, CatalogModel[] routes, string? tier)
     {
         var model = routes[0].Model;
         writer.WriteStartObject();
         WriteHead(writer, tier ?? model.Id, model.CreatedAt, model.IsBuiltIn ? Owner : model.Provider,
             tier is null ? "model" : "tier", model.Id);
         writer.WriteNumber("context_length"u8, model.ContextTokens);
-        writer.WriteNumber("max_output_tokens"u8, model.OutputTokensMax);
+        if (model.MakesEmbeddings)
+        {
+            writer.WriteNull("max_output_tokens"u8);
+        }
+        else
+        {
+            writer.WriteNumber("max_output_tokens"u8, model.OutputTokensMax);
+        }
+
         writer.WriteStartObject("modalities"u8);
         WriteWords(writer, "input"u8, model.Capabilities.Contains(Capabilities.Vision) ? ["text", "image"] : ["text"]);
-        WriteWords(writer, "output"u8, ["text"]);
+        WriteWords(writer, "output"u8, [model.MakesEmbeddings ? "embedding" : "text"]);
         writer.WriteEndObject();
-        WriteWords(writer, "capabilities"u8, Capabilities.Words.Where(model.Capabilities.Contains));
+        WriteWords(writer, "capabilities"u8,
+            Capabilities.Words.Concat(Capabilities.EmbeddingWords).Where(model.Capabilities.Contains));
         WriteWords(writer, "supported_parameters"u8,
         [
-            .. Usual,
+            .. model.MakesEmbeddings ? (string[])["encoding_format"] : Usual,
+            .. model.Capabilities.Contains(Capabilities.Dimensions) ? (string[])["dimensions"] : [],
             .. model.Capabilities.Contains(Capabilities.Tools) ? (string[])["tools", "tool_choice"] : [],
             .. model.Capabilities.Contains(Capabilities.StructuredOutput) ? (string[])["response_format"] : [],
         ]);

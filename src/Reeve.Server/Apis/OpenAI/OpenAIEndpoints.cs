@@ -11,7 +11,9 @@ internal static class OpenAIEndpoints
     {
         services.AddSingleton(OpenAISchemas.All);
         services.TryAddSingleton<RunStream>();
+        services.AddSingleton<AwaitedRuns>();
         services.AddSingleton<ChatRuns>();
+        services.AddSingleton<EmbeddingRuns>();
         services.AddSingleton<ModelList>();
     }
 
@@ -25,6 +27,15 @@ internal static class OpenAIEndpoints
             .AnswersEvents("ChatCompletionEvent", OpenAISchemas.RunHeaders[0])
             .WithMetadata(new OpenApiHeaders("run", true, OpenAISchemas.RunHeaders))
             .Misses("agent", "model")
+            .Refuses(ApiErrorCodes.InsufficientFunds, ApiErrorCodes.Conflict, ApiErrorCodes.NoPermittedRoute,
+                ApiErrorCodes.RunLimitExceeded, ApiErrorCodes.ProviderUnavailable);
+        app.MapPost("/v1/embeddings", static (HttpContext context, EmbeddingRuns runs) => runs.RunAsync(context))
+            .RequireScope(ApiKeyScopes.Chat).WithTags("Chat").WithName("createEmbedding")
+            .WithSummary("Turns texts into vectors, in OpenAI's shape.")
+            .Takes("EmbeddingCreate")
+            .Answers(200, "EmbeddingList", "A vector for each text, in their order.", OpenAISchemas.RunHeaders)
+            .WithMetadata(new OpenApiHeaders("run", true, OpenAISchemas.RunHeaders))
+            .Misses("model")
             .Refuses(ApiErrorCodes.InsufficientFunds, ApiErrorCodes.Conflict, ApiErrorCodes.NoPermittedRoute,
                 ApiErrorCodes.RunLimitExceeded, ApiErrorCodes.ProviderUnavailable);
         app.MapGet("/v1/models", static (HttpContext context, ModelList models) => models.ListAsync(context))

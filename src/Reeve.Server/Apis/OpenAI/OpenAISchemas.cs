@@ -87,6 +87,33 @@ internal static class OpenAISchemas
                 ("finish_reason", Finish().OrNull())), 0, 1)))
             .Maybe("usage", Usage().OrNull())
             .Maybe("routing", Routing())),
+        ("EmbeddingCreate", Open(Schema.Body(
+            ["input"],
+            ("model", Schema.Text(1, 256).About("A model for embeddings; mesh/embed where it is left out.")),
+            ("input", Schema.AnyOf(Schema.Text(1), Schema.List(Schema.Text(1), 1, EmbeddingCreate.TextsMax))
+                .About("Texts, each of at most 8,192 tokens and of what the model takes.")),
+            ("dimensions", Schema.Integer(1, EmbeddingCreate.DimensionsMax)
+                .About("Numbers in a vector, where the model can make shorter ones.")),
+            ("encoding_format", Schema.Word("float", "base64")),
+            ("user", Schema.Text(1, 128)),
+            ("privacy_class", Schema.Word(PrivacyClasses.Words)),
+            ("privacy", Schema.Body([],
+                ("mode", Schema.Word("standard", "mesh")),
+                ("class", Schema.Word(PrivacyClasses.Words))))))),
+        ("EmbeddingList", Schema.Record(
+            ("object", Schema.Const("list")),
+            ("data", Schema.List(Schema.Record(
+                ("object", Schema.Const("embedding")),
+                ("index", Schema.Integer(0, EmbeddingCreate.TextsMax - 1)),
+                ("embedding", Schema.AnyOf(Schema.List(Schema.Number()), Schema.Text())
+                    .About("Numbers; as base64, each is four bytes of IEEE 754, little-endian."))),
+                1, EmbeddingCreate.TextsMax)),
+            ("model", Schema.Text().About("As it was asked for.")),
+            ("usage", Schema.Record(
+                ("prompt_tokens", Schema.Integer()),
+                ("total_tokens", Schema.Integer()),
+                ("cost", Schema.Number(0).About("In USD.")))))
+            .Maybe("privacy", Schema.Record(("attestation", Schema.Free())))),
         ("Model", Schema.Record(
             ("id", Schema.Text(1)),
             ("object", Schema.Const("model")),

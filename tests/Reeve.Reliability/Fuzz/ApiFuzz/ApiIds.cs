@@ -120,6 +120,8 @@ internal sealed partial class ApiIds
         "conversation_id" or "task_id" => Named(Id.Conversation),
         "message_id" => Named(Id.Message),
         "run_id" => Named(Id.Run),
+        "model" when schema.GetRawText().Contains("mesh/embed", StringComparison.Ordinal) =>
+            Gen.OneOf("mesh/house-e", "mesh/embed", "mesh/house-1").Select(static text => (JsonNode?)text),
         "model" => Gen.OneOf("auto", "cheapest", "fast", "best", "mesh/house-1", "reeve/quote")
             .Select(static text => (JsonNode?)text),
         "type" when schema.TryGetProperty("enum", out _) is false => null,

@@ -38,7 +38,8 @@ internal static class MatrixFields
     private static readonly HashSet<string> Nothing = new(StringComparer.Ordinal)
     {
         "If-Match", "allowed_origins[]", "context.user_name", "created_after", "created_before", "description",
-        "expires_at", "from", "input", "instructions", "model", "name", "note", "query", "text", "title", "to", "url",
+        "expires_at", "from", "input", "input[]", "instructions", "model", "name", "note", "query", "text", "title",
+        "to", "url",
         "tools[].actions[].description", "tools[].actions[].name", "tools[].name", "user.name",
         "context.metadata.*", "filter.*", "metadata.*", "output_schema.*", "tools[].actions[].parameters.*",
         "tools[].config.*", "user.metadata.*",

@@ -110,7 +110,8 @@ internal sealed record MatrixTenant(ApiCaller Caller, string Word, IReadOnlyDict
         {
             var columns = session.List("SELECT name FROM pragma_table_info($1)", static row => row.GetString(0), table);
             var of = table == "accounts" ? "id" : "account_id";
-            // What the server writes of its own accord says nothing of who asked.
+
+            // Checkpoints are written by the clock and not by anybody's request.
             if (!columns.Contains(of) || table is "key_months" or "request_log" or "audit_checkpoints")
             {
                 continue;

@@ -38,9 +38,12 @@ internal static partial class TenantMatrix
         await probe.RandomAsync(trial.Count(test: 500, ci: 5_000, bench: 100_000), new SimRandom(trial.Seed));
         await probe.EveryTextAsync();
         await probe.OwnAsync();
-        if (victim.Fingerprint(database) != before)
+        var after = victim.Fingerprint(database);
+        if (after != before)
         {
-            probe.Problems.Add("the rows of the other account changed");
+            var (old, now) = (before.Split('\n'), after.Split('\n'));
+            var changed = now.Except(old).Concat(old.Except(now));
+            probe.Problems.Add($"the rows of the other account changed: {string.Join(" | ", changed)}");
         }
 
         await probe.ModesAsync();
