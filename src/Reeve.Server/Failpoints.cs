@@ -40,6 +40,8 @@ internal sealed class Failpoints(Action<string>? onHit)
     internal const string LoopRetrieved = "loop.retrieved";
     internal const string LoopHeld = "loop.held";
     internal const string LoopAsked = "loop.asked";
+    internal const string LoopHedged = "loop.hedged";
+    internal const string LoopHedgeEnded = "loop.hedge_ended";
     internal const string LoopDelta = "loop.delta";
     internal const string LoopAnswered = "loop.answered";
     internal const string LoopCallEnded = "loop.call_ended";
@@ -69,7 +71,8 @@ internal sealed class Failpoints(Action<string>? onHit)
         AdmitLooked, AdmitBeforeCommit, AdmitInCommit, AdmitCommitted, AdmitPublished,
         StorageBegun, StorageBeforeCommit, StorageCommitted, StorageToldSome, StorageBeforeCheckpoint,
         StorageCheckpointed, LogInserted, LogPublished,
-        LoopBegun, LoopRetrieved, LoopHeld, LoopAsked, LoopDelta, LoopAnswered, LoopCallEnded,
+        LoopBegun, LoopRetrieved, LoopHeld, LoopAsked, LoopHedged, LoopHedgeEnded,
+        LoopDelta, LoopAnswered, LoopCallEnded,
         LoopToolIntended, LoopToolEffect, LoopToolFinished,
         EndSigned, EndInCommit, EndCommitted, HostEnded, HostTurnBegun, CancelRequested, CancelSignalled,
         RecoverClaimed, RecoverMended, StreamBeforeFlush, StreamFlushed, StopReleased,

@@ -145,6 +145,8 @@ public sealed class ReeveOptionsReaderTests
     [InlineData("{\"credits\":{\"margin_rate\":11}}", "reeve.json: credits.margin_rate must be a number from 0 to 10"
         + " with at most 6 decimals.")]
     [InlineData("{\"credits\":{\"margin\":1}}", "reeve.json: credits.margin is not a known field here.")]
+    [InlineData("{\"inference\":{\"hedge_after_ms\":0}}", "reeve.json: inference.hedge_after_ms must be an integer "
+        + "from 1 to 600000.")]
     [InlineData("{\"limits\":{\"requests_per_minute\":{\"free\":0}}}", "reeve.json: limits.requests_per_minute.free "
         + "must be an integer from 1 to 10000000.")]
     [InlineData("{\"legacy_chat_sunset\":\"soon\"}", "reeve.json: legacy_chat_sunset must be a date such as 2027-06-"
@@ -369,6 +371,16 @@ public sealed class ReeveOptionsReaderTests
         {
             Assert.Equal("reeve.json: inference.providers[1]." + message, Error());
         }
+    }
+
+    [Theory]
+    [InlineData("", null)]
+    [InlineData("\"hedge_after_ms\":null", null)]
+    [InlineData("\"hedge_after_ms\":1500", 1_500)]
+    public void Read_HedgeAfter_IsOffUnlessItIsSet(string members, int? milliseconds)
+    {
+        _files["./reeve.json"] = $"{{\"inference\":{{{members}}}}}";
+        Assert.Equal(milliseconds, Read().Inference.HedgeAfter?.TotalMilliseconds);
     }
 
     [Theory]

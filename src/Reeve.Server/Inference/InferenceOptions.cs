@@ -10,6 +10,11 @@ internal sealed record InferenceOptions
 
     /// <summary>The model behind each tier that the operator mapped, such as <c>mesh/swift</c>.</summary>
     internal IReadOnlyDictionary<string, string> Tiers { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    /// <summary>
+    /// How long a model call may say nothing before the next route is asked as well; null: it never is.
+    /// </summary>
+    internal TimeSpan? HedgeAfter { get; init; }
 }
 
 /// <summary>Names that the operator maps to a model (wire-mesh 4.3).</summary>

@@ -53,7 +53,14 @@ internal sealed partial class ProviderOptionsReader(Func<string, string?> enviro
             }
         }
 
-        return new InferenceOptions { Providers = providers, Tiers = ReadTiers(section?.Object("tiers"), providers) };
+        return new InferenceOptions
+        {
+            Providers = providers,
+            Tiers = ReadTiers(section?.Object("tiers"), providers),
+            HedgeAfter = section?.Integer("hedge_after_ms", 1, ProviderOptions.TimeoutMillisecondsMax) is { } silence
+                ? TimeSpan.FromMilliseconds(silence)
+                : null,
+        };
     }
 
     private ProviderOptions? FromEnvironment(WellKnownProvider known)

@@ -1,12 +1,14 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using Reeve.Server.Inference;
+using Reeve.Server.Inference.Providers;
 
 namespace Reeve.Server.Runs;
 
 /// <summary>
-/// One attempt at a model: reads what the provider sends and turns it into events. Text goes to the log as it comes;
-/// what only the end tells (usage, tool calls) is kept here.
+/// One attempt at a model: asks it, reads what the provider sends and turns it into events. Text goes to the log as it
+/// comes; what only the end tells (usage, tool calls) is kept here.
 /// </summary>
 internal sealed class ModelCall(
     RunLog log, LiveRun run, RunContext context, PlannedCall plan, MaskedCall? masked, TimeProvider time,
@@ -18,8 +20,35 @@ internal sealed class ModelCall(
     private readonly StringBuilder _text = new();
     private readonly List<RequestedToolCall> _toolCalls = [];
     private readonly List<RunSource> _cited = [];
+    private readonly List<ChatResponseUpdate> _begun = [];
+    private IAsyncEnumerator<ChatResponseUpdate>? _updates;
+    private ChatResponse? _response;
+    private CancellationTokenSource? _leaving;
+    private bool _isLeft;
     private Task _newestAppend = Task.CompletedTask;
     private int _unawaited;
+
+    internal PlannedCall Plan => plan;
+
+    internal RouteKey Route => new(plan.Route.Model.Id, plan.Route.Model.Provider);
+
+    internal required Prompt Prompt { get; init; }
+
+    /// <summary>The messages as they leave: those of the prompt, masked where they must be.</summary>
+    internal required IReadOnlyList<ChatMessage> Messages { get; init; }
+
+    internal required ChatOptions Options { get; init; }
+
+    /// <summary>Null when the provider may not be asked now.</summary>
+    internal required ProviderVisit? Visit { get; init; }
+
+    internal long AskedAt { get; private set; }
+
+    /// <summary>Ends with the first token, with the whole answer where one was asked for, or with the fault.</summary>
+    internal Task Begun { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Why it gave no first token, once the provider has failed to.</summary>
+    internal ProviderException? FaultAtStart => Begun.Exception?.InnerException as ProviderException;
 
     internal IReadOnlyList<RequestedToolCall> ToolCalls => _toolCalls;
 
@@ -38,35 +67,124 @@ internal sealed class ModelCall(
     /// <summary>True once there is text that a caller may have seen.</summary>
     internal bool HasSpoken => _text.Length > 0;
 
-    internal async Task StreamAsync(
-        IReadOnlyList<ChatMessage> messages, ChatOptions options, CancellationToken cancellationToken)
+    /// <summary>
+    /// Asks the model. Until <see cref="ReadAsync"/> it touches nothing of the run, so two can be asked at a time.
+    /// </summary>
+    internal void Ask(CancellationToken cancellationToken)
     {
-        await foreach (var update in plan.Route.Client.GetStreamingResponseAsync(messages, options, cancellationToken))
+        _leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        AskedAt = time.GetTimestamp();
+        Begun = BeginAsync(_leaving.Token);
+    }
+
+    /// <summary>Reads the answer to its end.</summary>
+    internal async Task ReadAsync()
+    {
+        await Begun;
+        foreach (var message in _response?.Messages ?? [])
         {
-            Read(update.Contents);
-            FinishReason = update.FinishReason ?? FinishReason;
-            if (Unwritten.Count > 0)
-            {
-                FirstTokenAt ??= time.GetTimestamp();
-                await AppendAsync();
-            }
+            ReadContents(message.Contents);
         }
 
+        foreach (var update in _begun)
+        {
+            await TakeAsync(update);
+        }
+
+        while (_updates is not null && await _updates.MoveNextAsync())
+        {
+            await TakeAsync(_updates.Current);
+        }
+
+        FinishReason ??= _response?.FinishReason;
+        Usage ??= _response?.Usage;
         ReadEnd();
     }
 
-    internal async Task AskWholeAsync(
-        IReadOnlyList<ChatMessage> messages, ChatOptions options, CancellationToken cancellationToken)
+    /// <summary>Lets go of the provider; what it still says, nobody hears.</summary>
+    internal void Leave()
     {
-        var response = await plan.Route.Client.GetResponseAsync(messages, options, cancellationToken);
-        foreach (var message in response.Messages)
+        if (!_isLeft)
         {
-            Read(message.Contents);
+            _isLeft = true;
+            _leaving?.Cancel();
+            _ = EndVisitAsync();
+        }
+    }
+
+    /// <summary>The usage that the provider reported; what it was silent about is counted by our tokenizer.</summary>
+    internal CallEnd Completed()
+    {
+        var end = Usage is { InputTokenCount: { } input, OutputTokenCount: { } output } usage
+            ? new CallEnd("completed", input, output)
+            {
+                CachedInputTokens = usage.CachedInputTokenCount ?? 0,
+                CacheWriteTokens = usage.AdditionalCounts?.GetValueOrDefault(UsageFigures.CacheWrittenKey) ?? 0,
+            }
+            : Counted("completed");
+        if (end.OutputTokens == 0 && CountOutput() is > 0 and var counted)
+        {
+            end = end with { OutputTokens = counted, IsEstimated = true }; // No answer is made of no tokens.
         }
 
-        FinishReason = response.FinishReason;
-        Usage ??= response.Usage;
-        ReadEnd();
+        return end with { FinishReason = FinishReason?.Value, ToolCalls = ToolCalls };
+    }
+
+    internal CallEnd Counted(string outcome) =>
+        new(outcome, TokenCounter.CountPrompt(Prompt.Messages, null), CountOutput()) { IsEstimated = true };
+
+    private int CountOutput() => TokenCounter.Count(Text)
+        + ToolCalls.Sum(static asked => TokenCounter.Count(asked.ArgumentsText));
+
+    private async Task BeginAsync(CancellationToken cancellationToken)
+    {
+        if (run.State.Admitted.Options.Whole)
+        {
+            _response = await plan.Route.Client.GetResponseAsync(Messages, Options, cancellationToken);
+            return;
+        }
+
+        _updates = plan.Route.Client.GetStreamingResponseAsync(Messages, Options, cancellationToken)
+            .GetAsyncEnumerator(cancellationToken);
+        while (await _updates.MoveNextAsync())
+        {
+            _begun.Add(_updates.Current);
+            if (_updates.Current.Contents.Any(static content =>
+                content is TextContent { Text.Length: > 0 } or FunctionCallContent))
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task EndVisitAsync()
+    {
+        try
+        {
+            await Begun;
+            await (_updates?.DisposeAsync() ?? default);
+        }
+#pragma warning disable CA1031 // Whoever read the answer has its fault, and of a lost one nobody wants it.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+        }
+        finally
+        {
+            Visit?.Dispose();
+            _leaving?.Dispose();
+        }
+    }
+
+    private async Task TakeAsync(ChatResponseUpdate update)
+    {
+        ReadContents(update.Contents);
+        FinishReason = update.FinishReason ?? FinishReason;
+        if (Unwritten.Count > 0)
+        {
+            FirstTokenAt ??= time.GetTimestamp();
+            await AppendAsync();
+        }
     }
 
     private async Task AppendAsync()
@@ -81,7 +199,7 @@ internal sealed class ModelCall(
         }
     }
 
-    private void Read(IEnumerable<AIContent> contents)
+    private void ReadContents(IEnumerable<AIContent> contents)
     {
         foreach (var content in contents)
         {

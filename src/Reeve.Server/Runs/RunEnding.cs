@@ -24,15 +24,16 @@ internal sealed class RunEnding(
     AuditCheckpoints checkpoints, Failpoints failpoints, RunEndNews? endNews = null)
 {
     /// <summary>
-    /// Writes <paramref name="before"/>, the end of the open call if there is one, and <paramref name="after"/>; a
-    /// terminal event among these ends the run.
+    /// Writes <paramref name="before"/>, the end of the open call or of its hedge if there is one, and
+    /// <paramref name="after"/>; a terminal event among these ends the run.
     /// </summary>
     internal async Task WriteAsync(
         LiveRun run, IReadOnlyList<RunEventData> before, CallEnd? end, params IReadOnlyList<RunEventData> after)
     {
         var data = new List<RunEventData>(before);
         CallClosing? closing = null;
-        if (end is not null && run.State.OpenCall is { } open)
+        var ended = end is { IsOfHedge: true } ? run.State.OpenHedge : run.State.OpenCall;
+        if (end is not null && ended is { } open)
         {
             var exact = end.IsLost ? 0 : Cost(open.Call, end);
             closing = new CallClosing(run.RunId, open.Call.Call, open.Call.Hold,
@@ -58,13 +59,13 @@ internal sealed class RunEnding(
         data.AddRange(after);
         if (data.Count > 0)
         {
-            await WriteAsync(run, data, end, closing);
+            await WriteAsync(run, data, ended?.Call, end, closing);
         }
     }
 
-    private async Task WriteAsync(LiveRun run, List<RunEventData> data, CallEnd? end, CallClosing? closing)
+    private async Task WriteAsync(
+        LiveRun run, List<RunEventData> data, ModelCallStarted? call, CallEnd? end, CallClosing? closing)
     {
-        var call = run.State.OpenCall?.Call;
         var events = log.Seal(run, data);
         run.Advance(events);
         var receipt = events[^1].IsTerminal ? Sign(run, events[^1]) : null;
@@ -191,6 +192,17 @@ internal sealed class RunEnding(
 /// <summary>How a model call ended. A lost one is nobody's bill but the operator's.</summary>
 internal sealed record CallEnd(string Outcome, long InputTokens, long OutputTokens)
 {
+    /// <summary>
+    /// The end of a call of which nobody will hear more: what the provider may have spent is counted over the prompt
+    /// and the text that came, and it is the operator's.
+    /// </summary>
+    internal static CallEnd Lost(string outcome, ModelCallStarted call, string text) =>
+        new(outcome, call.PromptTokens, TokenCounter.Count(text))
+        {
+            IsLost = true,
+            IsEstimated = true,
+        };
+
     /// <summary>The part of the input that the provider read from its cache.</summary>
     internal long CachedInputTokens { get; init; }
 
@@ -200,6 +212,9 @@ internal sealed record CallEnd(string Outcome, long InputTokens, long OutputToke
     internal bool IsEstimated { get; init; }
 
     internal bool IsLost { get; init; }
+
+    /// <summary>True: it is the end of the call beside the open one.</summary>
+    internal bool IsOfHedge { get; init; }
 
     internal string? Fault { get; init; }
 

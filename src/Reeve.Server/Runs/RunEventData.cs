@@ -94,6 +94,10 @@ internal sealed record ModelCallStarted : RunEventData
 
     /// <summary>True when <c>max_credits</c> made <see cref="OutputTokensMax"/> smaller.</summary>
     public required bool CutByCredits { get; init; }
+
+    /// <summary>True for a second route, asked while the call before it is open and has said nothing yet.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool Hedge { get; init; }
 }
 
 /// <summary>A piece of the answer, 1-4,096 chars, as the provider sent it.</summary>

@@ -3,9 +3,7 @@ using Reeve.Server.Agents;
 using Reeve.Server.Credits;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
-using Reeve.Server.Inference.Providers;
 using Reeve.Server.Inference.Providers.Builtin;
-using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Storage;
 
@@ -20,7 +18,7 @@ namespace Reeve.Server.Runs;
 ///   │     │ no                                                                     │
 ///   │   retrieve once, before the first step                                       │
 ///   │   plan the call (class, route, size), hold, write intent   [first: admission]│
-///   │   stream the model, each piece an event                                      │
+///   │   stream the model, each piece an event; where hedged, the faster of two     │
 ///   │   write the end of the call, settle                                          │
 ///   │     ├─ provider failed: next route, or the run fails                         │
 ///   │     ├─ asked for tools ──────────────────────────────────────────────────────┤
@@ -30,10 +28,10 @@ namespace Reeve.Server.Runs;
 /// Bounds: MaxSteps, MaxToolCalls, MaxRunSeconds, MaxCreditsPerRun of the agent. After a crash the loop begins from the
 /// log: finished steps are there, an interrupted call is a new attempt.
 /// </remarks>
-internal sealed partial class RunLoop(
+internal sealed class RunLoop(
     Database database, RunLog log, RunEnding ending, RunPlanner planner, CreditLedger ledger, RunContexts contexts,
-    Retriever retriever, ToolStep tools, EmbeddingStep embeddings, ProviderHealth health, PersonalData personal,
-    TimeProvider time, Failpoints failpoints, ILogger<RunLoop> logger)
+    Retriever retriever, ToolStep tools, EmbeddingStep embeddings, ModelCalls calls, TimeProvider time,
+    Failpoints failpoints)
 {
     /// <summary>What a caller is told to wait when the provider said nothing.</summary>
     private const int RetryAfterSeconds = 5;
@@ -71,7 +69,7 @@ internal sealed partial class RunLoop(
         }
         catch (OperationCanceledException)
         {
-            // The server stops. Nothing is written: the next start takes the run over.
+            // The server stops. The open call stays open: the next start takes the run over.
         }
         catch (ApiException error)
         {
@@ -241,58 +239,78 @@ internal sealed partial class RunLoop(
 
         cancellationToken.ThrowIfCancellationRequested(); // Nothing left yet, so nothing is owed.
         failpoints.Hit(Failpoints.LoopAsked);
-        var masked = MaskedCall.For(run, context, plan, personal);
-        var call = new ModelCall(log, run, context, plan, masked, time, failpoints);
-        var (messages, options) = (prompt.Messages, Options(context, plan));
-        if (masked is not null)
-        {
-            (messages, options) = masked.Mask(prompt, options);
-        }
-
-        var begun = time.GetTimestamp();
-        var route = new RouteKey(plan.Route.Model.Id, plan.Route.Model.Provider);
-        using var visit = health.Of(route.Provider).TryEnter();
-        if (visit is null)
-        {
-            await FailOverAsync(run, context, call, prompt, new ProviderException(
-                ProviderFault.Busy, $"{route.Provider} is asked by as many as it may be, or not at all."));
-            return;
-        }
-
+        var call = calls.Prepare(run, context, plan, prompt);
         try
         {
-            await (run.State.Admitted.Options.Whole
-                ? call.AskWholeAsync(messages, options, cancellationToken)
-                : call.StreamAsync(messages, options, cancellationToken));
-            visit.Succeed();
-            if (call.FirstTokenAt is { } first)
+            if (call.Visit is null)
             {
-                health.RecordFirstToken(route, time.GetElapsedTime(begun, first));
+                await FailOverAsync(run, context, call, new ProviderException(
+                    ProviderFault.Busy, $"{call.Route.Provider} is asked by as many as it may be, or not at all."));
+                return;
             }
+
+            call = await calls.AskAsync(run, call, one => HedgeAsync(run, context, one), cancellationToken);
+            await call.ReadAsync();
+            calls.Succeeded(call);
+            await FinishCallAsync(run, context, call);
         }
         catch (ProviderException error)
         {
-            visit.Fail(error.Fault);
-            health.RecordFailure(route);
-            LogProviderFailed(error, run.RunId, plan.Route.Model.Provider, error.Fault);
-            await FailOverAsync(run, context, call, prompt, error);
-            return;
+            calls.Failed(run, call, error);
+            await FailOverAsync(run, context, call, error);
         }
         catch (OperationCanceledException) when (run.IsCancelRequested || !run.IsStopped)
         {
-            await ending.WriteAsync(run, call.Unwritten, Counted("cancelled", call, prompt));
+            await ending.WriteAsync(run, call.Unwritten, call.Counted("cancelled"));
+            throw;
+        }
+        finally
+        {
+            call.Leave();
+        }
+    }
+
+    /// <summary>The next route's call with its hold, not sent yet; null: the first stays alone.</summary>
+    private async Task<ModelCall?> HedgeAsync(LiveRun run, RunContext context, ModelCall first)
+    {
+        ModelCall? second = null;
+        try
+        {
+            var plan = PlanCall(run, context, new HashSet<RouteKey>(run.State.FailedRoutes) { first.Route });
+            var prompt = PromptBuilder.Build(context, run.State, plan.Route.Model, plan.OutputTokensMax);
+
+            // It is there to answer sooner, not from less or more shortly.
+            if (!plan.Route.Model.IsBuiltIn && !plan.CutByCredits && prompt.TurnsLeftOut <= first.Prompt.TurnsLeftOut)
+            {
+                plan = plan.AsHedgeOf(first.Plan);
+                second = calls.Prepare(run, context, plan, prompt);
+                if (second.Visit is not null)
+                {
+                    await HoldAsync(run, plan);
+                    return second;
+                }
+            }
+        }
+        catch (ApiException)
+        {
+            // Nothing else is permitted or left, or the balance does not cover a second hold.
+            second?.Leave();
+        }
+        catch
+        {
+            second?.Leave();
             throw;
         }
 
-        await FinishCallAsync(run, context, plan, call, prompt);
+        return null;
     }
 
     // Free until the first text; after it the reader drops what came and another route answers. The lost attempt is the
     // operator's when another route takes over, and the caller's when nobody does.
     private async Task FailOverAsync(
-        LiveRun run, RunContext context, ModelCall call, Prompt prompt, ProviderException error)
+        LiveRun run, RunContext context, ModelCall call, ProviderException error)
     {
-        var end = call.HasSpoken ? Counted("failed", call, prompt) : new CallEnd("failed", 0, 0);
+        var end = call.HasSpoken ? call.Counted("failed") : new CallEnd("failed", 0, 0);
         end = end with { Fault = error.Fault.ToString() };
         var newest = run.State.NewestCall!;
         var failed = new HashSet<RouteKey>(run.State.FailedRoutes) { new(newest.Model, newest.Provider) };
@@ -326,11 +344,10 @@ internal sealed partial class RunLoop(
         }
     }
 
-    private async Task FinishCallAsync(
-        LiveRun run, RunContext context, PlannedCall plan, ModelCall call, Prompt prompt)
+    private async Task FinishCallAsync(LiveRun run, RunContext context, ModelCall call)
     {
         failpoints.Hit(Failpoints.LoopAnswered);
-        var end = Reported(call, prompt);
+        var end = call.Completed();
         var forCaller = call.ToolCalls.Where(one => one.Action.Length == 0 && context.IsForCaller(one.Tool)).ToList();
         if (forCaller.Count > 0)
         {
@@ -350,7 +367,7 @@ internal sealed partial class RunLoop(
         }
         else
         {
-            var finished = new ModelCallEnd(end.FinishReason, plan.CutByCredits);
+            var finished = new ModelCallEnd(end.FinishReason, call.Plan.CutByCredits);
             await ending.WriteAsync(run, call.Unwritten, end, Conclude(run, context, finished, call.Text));
         }
 
@@ -402,56 +419,6 @@ internal sealed partial class RunLoop(
     private static RunFailed Exceeded(string message, string param) =>
         new(ApiErrorCodes.RunLimitExceeded.Code, message) { Param = param };
 
-    private static ChatOptions Options(RunContext context, PlannedCall plan)
-    {
-        var chat = context.Chat;
-        var options = new ChatOptions
-        {
-            MaxOutputTokens = plan.OutputTokensMax,
-            Temperature = (float?)(chat?.Temperature ?? context.Config.Temperature),
-            ResponseFormat = context.OutputSchemaElement is { } schema
-                ? ChatResponseFormat.ForJsonSchema(schema)
-                : chat?.Format,
-            TopP = (float?)chat?.TopP,
-            FrequencyPenalty = (float?)chat?.FrequencyPenalty,
-            PresencePenalty = (float?)chat?.PresencePenalty,
-            Seed = chat?.Seed,
-            StopSequences = chat is { Stop.Count: > 0 } ? [.. chat.Stop] : null,
-        };
-        if (plan.Route.Model.Capabilities.Contains(Capabilities.Tools) && context.Functions.Any())
-        {
-            options.Tools = [.. context.Functions];
-            options.ToolMode = chat?.ToolMode;
-            options.AllowMultipleToolCalls = chat?.ParallelToolCalls;
-        }
-
-        return options;
-    }
-
-    /// <summary>The usage that the provider reported; what it was silent about is counted by our tokenizer.</summary>
-    private static CallEnd Reported(ModelCall call, Prompt prompt)
-    {
-        var end = call.Usage is { InputTokenCount: { } input, OutputTokenCount: { } output } usage
-            ? new CallEnd("completed", input, output)
-            {
-                CachedInputTokens = usage.CachedInputTokenCount ?? 0,
-                CacheWriteTokens = usage.AdditionalCounts?.GetValueOrDefault(UsageFigures.CacheWrittenKey) ?? 0,
-            }
-            : Counted("completed", call, prompt);
-        if (end.OutputTokens == 0 && CountOutput(call) is > 0 and var counted)
-        {
-            end = end with { OutputTokens = counted, IsEstimated = true }; // No answer is made of no tokens.
-        }
-
-        return end with { FinishReason = call.FinishReason?.Value, ToolCalls = call.ToolCalls };
-    }
-
-    private static CallEnd Counted(string outcome, ModelCall call, Prompt prompt) =>
-        new(outcome, TokenCounter.CountPrompt(prompt.Messages, null), CountOutput(call)) { IsEstimated = true };
-
-    private static int CountOutput(ModelCall call) => TokenCounter.Count(call.Text)
-        + call.ToolCalls.Sum(static asked => TokenCounter.Count(asked.ArgumentsText));
-
     private static AgentLimits Limits(RunContext context) => context.Config.Limits;
 
     private static TimeSpan Positive(int seconds, TimeSpan spent)
@@ -459,7 +426,4 @@ internal sealed partial class RunLoop(
         var left = TimeSpan.FromSeconds(seconds) - spent;
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "{RunId}: {Provider} failed ({Fault}).")]
-    private partial void LogProviderFailed(ProviderException error, string runId, string provider, ProviderFault fault);
 }

@@ -14,6 +14,15 @@ internal sealed record PlannedCall(Inference.Route Route, int OutputTokensMax, b
 
     internal required int PromptTokens { get; init; }
 
+    /// <summary>True when it is made beside the open call.</summary>
+    internal bool IsHedge { get; init; }
+
+    internal PlannedCall AsHedgeOf(PlannedCall first) => this with
+    {
+        IsHedge = true,
+        Route = Route with { Reason = $"The call was hedged: {first.Route.Model.Id} gave no first token in time." },
+    };
+
     internal ModelCallStarted Started(int call) => new()
     {
         Call = call,
@@ -24,6 +33,7 @@ internal sealed record PlannedCall(Inference.Route Route, int OutputTokensMax, b
         PromptTokens = PromptTokens,
         OutputTokensMax = OutputTokensMax,
         CutByCredits = CutByCredits,
+        Hedge = IsHedge,
     };
 }
 

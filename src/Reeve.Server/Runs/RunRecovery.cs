@@ -1,6 +1,5 @@
 using Reeve.Server.Credits;
 using Reeve.Server.Http;
-using Reeve.Server.Inference;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Runs;
@@ -12,7 +11,7 @@ namespace Reeve.Server.Runs;
 /// <code>
 /// claim   epoch + 1: whatever the owner before still writes is refused
 /// fold    the log says where the run stands
-/// mend    an interrupted model call ends as interrupted, its cost the operator's; its text is dropped by
+/// mend    an interrupted model call (and its hedge) ends as interrupted, its cost the operator's; text is dropped by
 ///         output.reset, and what finished steps said is said again. A tool call with an intent and no result
 ///         is left to the loop, which makes it again when the tool allows that
 /// end     cancelled when somebody had asked for it; failed (poisoned) after the third attempt in a row that
@@ -94,9 +93,14 @@ internal sealed partial class RunRecovery(
     private async Task MendAsync(LiveRun run)
     {
         var state = run.State;
-        var end = state.OpenCall is { } open ? Interrupted(state, open.Call) : null;
+        var end = state.OpenCall is { } open ? CallEnd.Lost("interrupted", open.Call, state.OpenText) : null;
         RunEventData[] reset = state.OpenText.Length > 0 ? [.. RunLoop.Reset(run, "recovered")] : [];
         await ending.WriteAsync(run, [new RunRecovered()], end, reset);
+        if (state.OpenCall is { } hedge)
+        {
+            await ending.WriteAsync(run, [], CallEnd.Lost("interrupted", hedge.Call, ""));
+        }
+
         if (run.IsCancelRequested)
         {
             await EndAsync(run, new RunCancelled());
@@ -121,14 +125,6 @@ internal sealed partial class RunRecovery(
     }
 
     private Task EndAsync(LiveRun run, RunEventData terminal) => ending.WriteAsync(run, [], null, terminal);
-
-    // What the provider may have spent is counted over the prompt and the text that came; nobody but the operator pays.
-    private static CallEnd Interrupted(RunState state, ModelCallStarted call) => new(
-        "interrupted", call.PromptTokens, TokenCounter.Count(state.OpenText))
-    {
-        IsLost = true,
-        IsEstimated = true,
-    };
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The log of {RunId} cannot be read; the run is left as it is.")]
     private partial void LogDamaged(StorageException error, string runId);

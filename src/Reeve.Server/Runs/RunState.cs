@@ -30,6 +30,7 @@ internal sealed class RunState(string runId, CreditOptions credits)
     private readonly List<RunStep> _steps = [];
     private readonly List<RunToolCall> _toolCalls = [];
     private readonly List<RunAttempt> _attempts = [];
+    private int? _hedged; // The call beside which another route was asked.
     private int? _stepStart; // Where in the output the open step's own text begins; what follows is all its.
 
     internal string RunId { get; } = runId;
@@ -67,8 +68,18 @@ internal sealed class RunState(string runId, CreditOptions credits)
     /// <summary>The call whose end is not written yet, with the time of its start.</summary>
     internal (ModelCallStarted Call, DateTimeOffset At)? OpenCall { get; private set; }
 
-    /// <summary>The newest call that was started, also one that has ended.</summary>
+    /// <summary>
+    /// A second call beside the open one, until one of the two has ended: the other is the open one then.
+    /// </summary>
+    internal (ModelCallStarted Call, DateTimeOffset At)? OpenHedge { get; private set; }
+
+    /// <summary>The newest call that was started, also one that has ended; not a hedge before it is alone.</summary>
     internal ModelCallStarted? NewestCall { get; private set; }
+
+    /// <summary>Why the newest call went where it did, in words for callers.</summary>
+    internal string? RouteReason => NewestCall is { } call && call.Call == _hedged
+        ? call.Reason + " The call was hedged."
+        : NewestCall?.Reason;
 
     /// <summary>How the newest call ended that completed.</summary>
     internal ModelCallEnd? NewestEnd { get; private set; }
@@ -158,6 +169,11 @@ internal sealed class RunState(string runId, CreditOptions credits)
             case PrivacyRaised raised:
                 PrivacyClass = PrivacyClasses.Parse(raised.PrivacyClass);
                 break;
+            case ModelCallStarted { Hedge: true } started:
+                OpenHedge = (started, entry.At);
+                CallCount = started.Call;
+                _hedged = NewestCall!.Call;
+                break;
             case ModelCallStarted started:
                 OpenCall = (started, entry.At);
                 NewestCall = started;
@@ -197,23 +213,34 @@ internal sealed class RunState(string runId, CreditOptions credits)
 
     private void Finish(ModelCallFinished finished)
     {
-        OpenCall = null;
+        var ended = NewestCall!;
+        if (finished.Call == OpenHedge?.Call.Call)
+        {
+            ended = OpenHedge.Value.Call;
+        }
+        else
+        {
+            OpenCall = OpenHedge;
+            NewestCall = OpenHedge?.Call ?? ended;
+        }
+
+        OpenHedge = null;
         InputTokens += finished.InputTokens;
         OutputTokens += finished.OutputTokens;
         Upstream += finished.Upstream;
         Charged += finished.Charged;
         VectorsSha256 = finished.VectorsSha256;
-        _attempts.Add(new RunAttempt(NewestCall!.Model, finished.Outcome));
+        _attempts.Add(new RunAttempt(ended.Model, finished.Outcome));
         if (finished.Outcome == "completed")
         {
             _steps.Add(new RunStep(OpenText, [.. finished.ToolCalls.Select(call => new RunToolCall(call))]));
             _stepStart = null;
             IsAnswered = finished.ToolCalls.Count == 0;
-            NewestEnd = new ModelCallEnd(finished.FinishReason, NewestCall!.CutByCredits);
+            NewestEnd = new ModelCallEnd(finished.FinishReason, ended.CutByCredits);
         }
         else if (finished.Outcome == "failed")
         {
-            FailedRoutes.Add(new RouteKey(NewestCall!.Model, NewestCall.Provider));
+            FailedRoutes.Add(new RouteKey(ended.Model, ended.Provider));
         }
     }
 

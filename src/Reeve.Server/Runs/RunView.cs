@@ -101,7 +101,7 @@ internal sealed record RunOutcome
         Tier = state.Admitted.Tier,
         Model = state.NewestCall?.Model,
         Provider = state.NewestCall?.Provider,
-        RouteReason = state.NewestCall?.Reason,
+        RouteReason = state.RouteReason,
         Failure = state.Failure,
         Upstream = state.Bill.Upstream,
         Margin = state.Bill.Margin,

@@ -23,6 +23,7 @@ internal static class RunsSetup
         services.AddSingleton<RunEnding>();
         services.AddSingleton<ToolStep>();
         services.AddSingleton<EmbeddingStep>();
+        services.AddSingleton<ModelCalls>();
         services.AddSingleton<RunLoop>();
         services.AddSingleton<RunRecovery>();
         services.AddSingleton<RunAdmission>();

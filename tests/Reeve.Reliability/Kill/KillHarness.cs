@@ -99,6 +99,7 @@ internal static class KillHarness
 internal sealed class KillWorld : IAsyncDisposable
 {
     private const int KilledExitCode = 137;
+    private const int HedgeAfterMilliseconds = 20;
     private static readonly TimeSpan RestMax = TimeSpan.FromSeconds(45);
 
     private readonly ServerSlot _slot = new();
@@ -124,7 +125,7 @@ internal sealed class KillWorld : IAsyncDisposable
         _clients = new KillClients(_slot, Journal, _turnstile, seed, rest);
         _checker = new KillChecker(_slot, Journal, provider);
         _receiver = receiver;
-        provider.Configure(_slot.Folder, members: receiver is null
+        provider.Configure(_slot.Folder, hedgeAfterMilliseconds: HedgeAfterMilliseconds, members: receiver is null
             ? ""
             : $$""","egress":{"allow":["{{receiver.Url.Authority}}"]}""");
     }

@@ -55,18 +55,31 @@ internal sealed class MockProvider : IAsyncDisposable
     /// <param name="through">What stands before this.</param>
     /// <param name="timeoutMilliseconds">The longest silence.</param>
     /// <param name="members">More members of the configuration, each behind a comma.</param>
+    /// <param name="hedgeAfterMilliseconds">
+    /// When this is asked a second time under another name, and so how long one may take; null: never.
+    /// </param>
     internal void Configure(
-        string folder, Uri? through = null, int timeoutMilliseconds = 30_000, string members = "") =>
-        File.WriteAllText(Path.Combine(folder, "reeve.json"), string.Create(CultureInfo.InvariantCulture,
+        string folder, Uri? through = null, int timeoutMilliseconds = 30_000, string members = "",
+        int? hedgeAfterMilliseconds = null)
+    {
+        string Provider(string name) => string.Create(CultureInfo.InvariantCulture,
             $$"""
-            {"inference":{"providers":[{"name":"house","kind":"openai","base_url":"{{through ?? Url}}v1",
-              "timeout_ms":{{timeoutMilliseconds}},
+            {"name":"{{name}}","kind":"openai","base_url":"{{through ?? Url}}v1","timeout_ms":{{timeoutMilliseconds}},
               "models":[{"id":"{{Model}}","upstream":"house-1","context_tokens":128000,"max_output_tokens":4096,
                 "capabilities":["chat","tools","streaming"],
-                "quality":50,"input_usd_per_million":3,"output_usd_per_million":15} ] } ] },
+                "quality":50,"input_usd_per_million":3,"output_usd_per_million":15} ] }
+            """);
+        var inference = hedgeAfterMilliseconds is { } silence
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"[{Provider("house")},{Provider("spare")}],\"hedge_after_ms\":{silence}")
+            : $"[{Provider("house")}]";
+        File.WriteAllText(Path.Combine(folder, "reeve.json"), string.Create(CultureInfo.InvariantCulture,
+            $$"""
+            {"inference":{"providers":{{inference}} },
              "limits":{"requests_per_minute":{"enterprise":10000000} },
              "credits":{"starting_balance_usd":1000000}{{members}} }
             """));
+    }
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 

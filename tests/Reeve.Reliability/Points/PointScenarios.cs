@@ -21,6 +21,7 @@ internal sealed class PointScenarios : IAsyncDisposable
 {
     private const int TurnsMax = 4;
     private const string Embedder = "mesh/house-e";
+    private static readonly TimeSpan HedgeAfter = TimeSpan.FromMilliseconds(25);
 
     private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(60) };
     private readonly ConcurrentDictionary<string, int> _hits = new(StringComparer.Ordinal);
@@ -81,17 +82,7 @@ internal sealed class PointScenarios : IAsyncDisposable
                         BaseUrl = new Uri(_provider.Url, "v1"),
                         Models =
                         [
-                            new Model
-                            {
-                                Id = MockProvider.Model,
-                                Provider = "house",
-                                Upstream = "house-1",
-                                ContextTokens = 128_000,
-                                OutputTokensMax = 4_096,
-                                InputUsdPerMillion = 3,
-                                OutputUsdPerMillion = 15,
-                                Capabilities = new HashSet<string>(["chat", "tools", "streaming"]),
-                            },
+                            Model("house"),
                             new Model
                             {
                                 Id = Embedder,
@@ -105,7 +96,15 @@ internal sealed class PointScenarios : IAsyncDisposable
                             },
                         ],
                     },
+                    new ProviderOptions
+                    {
+                        Name = "spare",
+                        Kind = ProviderKinds.OpenAI,
+                        BaseUrl = new Uri(_provider.Url, "v1"),
+                        Models = [Model("spare")],
+                    },
                 ],
+                HedgeAfter = HedgeAfter,
             },
             Credits = options.Credits with { StartingBalanceUsd = 100_000 },
             Egress = _receiver.Allowed,
@@ -116,6 +115,18 @@ internal sealed class PointScenarios : IAsyncDisposable
             builder.Services.AddSingleton(new Failpoints(Come));
         },
         folder: folder, realTime: true);
+
+    private static Model Model(string provider) => new()
+    {
+        Id = MockProvider.Model,
+        Provider = provider,
+        Upstream = "house-1",
+        ContextTokens = 128_000,
+        OutputTokensMax = 4_096,
+        InputUsdPerMillion = 3,
+        OutputUsdPerMillion = 15,
+        Capabilities = new HashSet<string>(["chat", "tools", "streaming"]),
+    };
 
     private void Come(string point)
     {
@@ -142,8 +153,8 @@ internal sealed class PointScenarios : IAsyncDisposable
 
     internal async Task PlayAsync()
     {
-        await Task.WhenAll(WholeAsync(), StreamAsync(Dialect.Mesh), StreamAsync(Dialect.Auteryn), CancelAsync(),
-            EmbedAsync());
+        await Task.WhenAll(WholeAsync(), SlowAsync(), StreamAsync(Dialect.Mesh), StreamAsync(Dialect.Auteryn),
+            CancelAsync(), EmbedAsync());
         await ConverseAsync();
     }
 
@@ -159,6 +170,10 @@ internal sealed class PointScenarios : IAsyncDisposable
         request.Content = Dialect.Json($$"""{"model":"{{Embedder}}","input":["one","two"]}""");
         await SendAsync(request);
     }
+
+    /// <summary>An answer for which another provider is asked as well.</summary>
+    private async Task SlowAsync() => await SendAsync(
+        Dialect.Mesh.Run(_server.Url, _agent, Input(new MockPrompt { Pieces = 4, Pause = 25 }), asStream: false));
 
     private Task<StreamClient> StreamAsync(Dialect dialect) =>
         StreamAsync(dialect, new MockPrompt { Tools = 1, Pieces = 4, Pause = 2 });

@@ -13,6 +13,7 @@ public sealed class PlantedBugTests(PlantedServer planted) : IClassFixture<Plant
     [InlineData("repeat_tool")]
     [InlineData("lazy_sync")]
     [InlineData("no_reset")]
+    [InlineData("forget_hedge")]
     [InlineData("early_poison")]
     [InlineData("forget_key")]
     [InlineData("lose_document")]

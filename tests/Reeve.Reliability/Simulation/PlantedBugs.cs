@@ -21,10 +21,10 @@ internal sealed class PlantedBugs : IDisposable
             "                closing.Hold - (@settle_twice@ ? 2 * due : due), closing.Hold, payer.AccountId, "
             + "payer.Mode)!.Value;"),
         new("leak_hold", "a cancelled call keeps its hold", "I6", "Runs/RunEnding.cs",
-            "        if (end is not null && run.State.OpenCall is { } open)",
+            "        if (end is not null && ended is { } open)",
             "        if (@leak_hold@ && (end?.Outcome == \"cancelled\" || after.Any(one => one is RunCancelled)))\n"
             + "        {\n            end = null;\n        }\n\n"
-            + "        if (end is not null && run.State.OpenCall is { } open)"),
+            + "        if (end is not null && ended is { } open)"),
         new("skip_epoch", "an owner that lost the run still writes", "I9", "Runs/RunLog.cs",
             "            \"SELECT 1 FROM runs WHERE id = $1 AND epoch = $2 AND finished_at IS NULL\", "
             + "run.RunId, run.Epoch))",
@@ -50,6 +50,8 @@ internal sealed class PlantedBugs : IDisposable
             "        Require(@lazy_sync@ || session.Count(\"PRAGMA synchronous\") == SynchronousFull,"),
         new("no_reset", "what was said before a crash is said again without a reset", "I4", "Runs/RunRecovery.cs",
             "state.OpenText.Length > 0 ? [", "state.OpenText.Length > 0 && !@no_reset@ ? ["),
+        new("forget_hedge", "of two calls that a crash cut off one is never closed", "I6", "Runs/RunRecovery.cs",
+            "        if (state.OpenCall is { } hedge)", "        if (state.OpenCall is { } hedge && !@forget_hedge@)"),
         new("early_poison", "a run is given up after its first crash", "I13", "Runs/RunRecovery.cs",
             "state.RecoveryCount > AttemptsMax)", "state.RecoveryCount > (@early_poison@ ? 0 : AttemptsMax))"),
         new("forget_key", "a request with a key is made twice", "I1", "Runs/RunAdmission.cs",

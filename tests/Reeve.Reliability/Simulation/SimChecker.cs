@@ -32,6 +32,7 @@ internal sealed class SimChecker(SimWorld world)
         CheckTopUps(session);
         CheckDocuments(session);
         CheckEffects(session);
+        CheckHedges(session);
         CheckOutputs(session);
         CheckGivenUp(session);
         foreach (var run in world.Runs)
@@ -114,6 +115,19 @@ internal sealed class SimChecker(SimWorld world)
         var billed = session.Count("SELECT count(*) FROM model_calls WHERE upstream > 0");
         Expect(billed <= world.Effects.ModelCalls, "I7",
             $"{billed} model calls are billed, {world.Effects.ModelCalls} were made");
+    }
+
+    // Of a call and its hedge one at most is ever charged. What deleted conversations say of it is gone.
+    private void CheckHedges(DbSession session)
+    {
+        const string Hedges = "FROM run_events e JOIN model_calls h ON h.run_id = e.run_id "
+            + "AND h.call = json_extract(CAST(e.payload AS TEXT), '$.call') "
+            + "WHERE e.type = 'model_call.started' AND json_extract(CAST(e.payload AS TEXT), '$.hedge') = 1";
+        world.Hedges = session.Count("SELECT count(*) " + Hedges);
+        Expect(world.Hedges == 0 || world.MayHedge, "I7", "a call was hedged and nobody wanted that");
+        Expect(session.Count("SELECT count(*) " + Hedges + " AND h.upstream > 0 AND EXISTS (SELECT 1 "
+            + "FROM model_calls f WHERE f.run_id = h.run_id AND f.call = h.call - 1 AND f.upstream > 0)") == 0, "I7",
+            "a call and its hedge were both charged");
     }
 
     // An output is the answers of its steps, which an empty line parts, whatever was begun and broken off before.

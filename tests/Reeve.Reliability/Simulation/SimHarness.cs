@@ -40,7 +40,7 @@ internal static class SimHarness
         var count = trial.Count(test: 150, ci: 2_000, bench: 100_000);
         var problems = new ConcurrentQueue<string>();
         var (crashes, runs, done) = (0L, 0L, 0L);
-        var (acknowledged, audited, payments, documents, deleted, paused) = (0L, 0L, 0L, 0L, 0L, 0L);
+        var (acknowledged, audited, payments, documents, deleted, paused, hedges) = (0L, 0L, 0L, 0L, 0L, 0L, 0L);
         Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
         {
             var result = SimWorld.Run(trial.Seed * 1_000_000 + (ulong)index);
@@ -51,6 +51,7 @@ internal static class SimHarness
             Interlocked.Add(ref payments, result.Payments);
             Interlocked.Add(ref documents, result.Documents);
             Interlocked.Add(ref deleted, result.Deleted);
+            Interlocked.Add(ref hedges, result.Hedges);
             Interlocked.Add(ref paused, result.HadTwoWriters ? 1 : 0);
             foreach (var problem in result.Problems)
             {
@@ -63,7 +64,7 @@ internal static class SimHarness
                 trial.Log($"{done} histories, {problems.Count} violations");
             }
         });
-        if (((long[])[acknowledged, audited, payments, documents, deleted]).Contains(0))
+        if (((long[])[acknowledged, audited, payments, documents, deleted, hedges]).Contains(0))
         {
             problems.Enqueue("some of what is checked never came about");
         }
@@ -73,7 +74,8 @@ internal static class SimHarness
             + string.Create(CultureInfo.InvariantCulture,
                 $"asked for, {acknowledged:N0} acknowledged, {audited:N0} streams and answers read again, ")
             + string.Create(CultureInfo.InvariantCulture,
-                $"{payments:N0} payments, {documents:N0} documents, {deleted:N0} conversations deleted"),
+                $"{payments:N0} payments, {documents:N0} documents, {deleted:N0} conversations deleted, ")
+            + string.Create(CultureInfo.InvariantCulture, $"{hedges:N0} calls hedged"),
             [.. problems]));
     }
 }

@@ -29,6 +29,7 @@ namespace Reeve.Reliability.Simulation;
 internal sealed class SimNode : IDisposable
 {
     private const string DatabasePath = "/sim/reeve.db";
+    private static readonly TimeSpan HedgeAfter = TimeSpan.FromMilliseconds(300);
     internal static readonly MasterKey Master = MasterKey.Load(
         "", Convert.ToBase64String(new byte[MasterKey.Length]), dataExists: true);
 
@@ -270,7 +271,10 @@ internal sealed class SimNode : IDisposable
         services.AddSingleton(typeof(ILogger<>), typeof(NullLogger<>));
         services.AddSingleton<IHostApplicationLifetime>(_lifetime);
         services.AddSingleton<TimeProvider>(Time);
-        services.AddSingleton(new ReeveOptions());
+        services.AddSingleton(new ReeveOptions
+        {
+            Inference = new InferenceOptions { HedgeAfter = _world.MayHedge ? HedgeAfter : null },
+        });
         services.AddSingleton(new CreditOptions());
         services.AddSingleton(new Failpoints(name => _world.Hit(this, name)));
         services.AddSingleton(new IdGenerator(Time, new SimIdBytes(random)));
@@ -284,6 +288,11 @@ internal sealed class SimNode : IDisposable
         {
             services.AddSingleton(new CatalogEntry(SimModel.Describe(id),
                 new SimModel(id, _world.Effects, random, Time), PrivacyMarks.Nothing));
+            if (_world.MayHedge)
+            {
+                services.AddSingleton(new CatalogEntry(SimModel.Describe(id) with { Provider = "spare" },
+                    new SimModel(id, _world.Effects, random, Time), PrivacyMarks.Nothing));
+            }
         }
 
         return services.BuildServiceProvider();

@@ -86,6 +86,9 @@ internal sealed class SimWorld : IDisposable
 
     internal int Crashes { get; private set; }
 
+    /// <summary>Model calls beside which another was made.</summary>
+    internal long Hedges { get; set; }
+
     /// <summary>Streams and answers that were read again at the end and held against what clients had seen.</summary>
     internal int Audited { get; set; }
 
@@ -124,6 +127,7 @@ internal sealed class SimWorld : IDisposable
             Documents = world.Documents.Count,
             Deleted = world.Deleted.Count(static one => one.Value),
             HadTwoWriters = world.HadTwoWriters,
+            Hedges = world.Hedges,
         };
     }
 
@@ -321,6 +325,9 @@ internal sealed class SimWorld : IDisposable
     /// In half of the histories no process is paused: only there must all be well without one more start at the end.
     /// </summary>
     private bool MayPause => (Seed & 2) == 0;
+
+    /// <summary>In a quarter of the histories every model has a second provider, and slow calls are hedged.</summary>
+    internal bool MayHedge => (Seed & 12) == 4;
 
     private bool CanTurn(SimNode node)
     {
@@ -537,4 +544,6 @@ internal sealed record SimResult(
     internal int Deleted { get; init; }
 
     internal bool HadTwoWriters { get; init; }
+
+    internal long Hedges { get; init; }
 }
