@@ -16,8 +16,15 @@ internal sealed class ModelCall(
 {
     private const int UnawaitedAppendsMax = 64;
 
+    /// <summary>
+    /// An answer that nobody follows is asked for whole while it has so many tokens at most. A longer one would be one
+    /// silence of perhaps minutes, in which nobody knows whether the provider lives; it is streamed and kept together.
+    /// </summary>
+    private const int WholeTokensMax = 512;
+
     private readonly DeltaSplitter _splitter = new();
     private readonly StringBuilder _text = new();
+    private readonly StringBuilder _unsaid = new();
     private readonly List<RequestedToolCall> _toolCalls = [];
     private readonly List<RunSource> _cited = [];
     private readonly List<ChatResponseUpdate> _begun = [];
@@ -59,13 +66,18 @@ internal sealed class ModelCall(
     /// <summary>Timestamp of the first piece of a stream.</summary>
     internal long? FirstTokenAt { get; private set; }
 
-    internal string Text => _text.ToString();
+    internal string Text => _unsaid.Length == 0 ? _text.ToString() : $"{_text}{_unsaid}";
 
     /// <summary>Events that wait for the step's last append.</summary>
     internal List<RunEventData> Unwritten { get; } = [];
 
     /// <summary>True once there is text that a caller may have seen.</summary>
     internal bool HasSpoken => _text.Length > 0;
+
+    /// <summary>True once the provider has given text, whether or not a caller may have seen it.</summary>
+    internal bool HasHeard => HasSpoken || _unsaid.Length > 0;
+
+    private bool IsFollowed => !run.State.Admitted.Options.Whole;
 
     /// <summary>
     /// Asks the model. Until <see cref="ReadAsync"/> it touches nothing of the run, so two can be asked at a time.
@@ -138,7 +150,7 @@ internal sealed class ModelCall(
 
     private async Task BeginAsync(CancellationToken cancellationToken)
     {
-        if (run.State.Admitted.Options.Whole)
+        if (!IsFollowed && (plan.Route.Model.IsBuiltIn || plan.OutputTokensMax <= WholeTokensMax))
         {
             _response = await plan.Route.Client.GetResponseAsync(Messages, Options, cancellationToken);
             return;
@@ -180,9 +192,13 @@ internal sealed class ModelCall(
     {
         ReadContents(update.Contents);
         FinishReason = update.FinishReason ?? FinishReason;
-        if (Unwritten.Count > 0)
+        if (HasHeard)
         {
             FirstTokenAt ??= time.GetTimestamp();
+        }
+
+        if (Unwritten.Count > 0 && IsFollowed)
+        {
             await AppendAsync();
         }
     }
@@ -229,6 +245,18 @@ internal sealed class ModelCall(
             Say(masked.RestoreRest());
         }
 
+        SayUnsaid();
+    }
+
+    /// <summary>Brings what was kept together into the events that wait.</summary>
+    internal void SayUnsaid()
+    {
+        foreach (var piece in _splitter.Push(_unsaid.ToString()))
+        {
+            SayPiece(piece);
+        }
+
+        _unsaid.Clear();
         if (_splitter.Flush() is { } rest)
         {
             SayPiece(rest);
@@ -237,6 +265,12 @@ internal sealed class ModelCall(
 
     private void Say(string text)
     {
+        if (!IsFollowed)
+        {
+            _unsaid.Append(text);
+            return;
+        }
+
         foreach (var piece in _splitter.Push(text))
         {
             SayPiece(piece);

@@ -261,6 +261,7 @@ internal sealed class RunLoop(
         }
         catch (OperationCanceledException) when (run.IsCancelRequested || !run.IsStopped)
         {
+            call.SayUnsaid();
             await ending.WriteAsync(run, call.Unwritten, call.Counted("cancelled"));
             throw;
         }
@@ -310,7 +311,7 @@ internal sealed class RunLoop(
     private async Task FailOverAsync(
         LiveRun run, RunContext context, ModelCall call, ProviderException error)
     {
-        var end = call.HasSpoken ? call.Counted("failed") : new CallEnd("failed", 0, 0);
+        var end = call.HasHeard ? call.Counted("failed") : new CallEnd("failed", 0, 0);
         end = end with { Fault = error.Fault.ToString() };
         var newest = run.State.NewestCall!;
         var failed = new HashSet<RouteKey>(run.State.FailedRoutes) { new(newest.Model, newest.Provider) };
@@ -318,10 +319,12 @@ internal sealed class RunLoop(
         if (mayGoOn && CanGoOn(run, context, failed))
         {
             var reset = call.HasSpoken ? Reset(run, "provider_fallback") : [];
-            await ending.WriteAsync(run, call.Unwritten, end with { IsLost = call.HasSpoken }, reset);
+            await ending.WriteAsync(run, call.Unwritten, end with { IsLost = call.HasHeard }, reset);
             return;
         }
 
+        // What came and nobody was shown is nobody's bill but the operator's.
+        end = end with { IsLost = call.HasHeard && !call.HasSpoken };
         await ending.WriteAsync(run, call.Unwritten, end, new RunFailed(
             ApiErrorCodes.ProviderUnavailable.Code, error.Fault == ProviderFault.BadRequest
                 ? "No permitted provider answered; the last one refused what was asked, and would again."

@@ -15,6 +15,7 @@ internal sealed class KillClients(
     private const int DocumentsMax = 40;
     private const int FrameBytesMax = 1 << 20;
     private const int CancelMillisecondsMax = 80;
+    private const string ShortAnswers = "\"max_output_tokens\":400"; // So its provider is asked for whole ones.
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(8);
     private static readonly string[] OnBusy = ["reject", "queue", "interrupt", "queue"];
 
@@ -32,7 +33,7 @@ internal sealed class KillClients(
         }
 
         _agent = await slot.NewAgentAsync(",\"conversation_limit\":1000000"); // What was said is compared at the end.
-        _sealedAgent = await slot.NewSealedAgentAsync(",\"conversation_limit\":1000000");
+        _sealedAgent = await slot.NewSealedAgentAsync(",\"conversation_limit\":1000000," + ShortAnswers);
         using var me = await SendAsync(Dialect.Request(HttpMethod.Get, slot.Process.Url, "/v1/accounts/me"));
         _account = me!.Json.GetProperty("id").GetString()!;
     }

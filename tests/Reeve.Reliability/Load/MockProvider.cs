@@ -65,7 +65,7 @@ internal sealed class MockProvider : IAsyncDisposable
         string Provider(string name) => string.Create(CultureInfo.InvariantCulture,
             $$"""
             {"name":"{{name}}","kind":"openai","base_url":"{{through ?? Url}}v1","timeout_ms":{{timeoutMilliseconds}},
-              "models":[{"id":"{{Model}}","upstream":"house-1","context_tokens":128000,"max_output_tokens":4096,
+              "models":[{"id":"{{Model}}","upstream":"house-1","context_tokens":400000,"max_output_tokens":100000,
                 "capabilities":["chat","tools","streaming"],
                 "quality":50,"input_usd_per_million":3,"output_usd_per_million":15} ] }
             """);

@@ -32,6 +32,7 @@ internal sealed class PointScenarios : IAsyncDisposable
     private readonly Func<string, int, bool> _throwsAt;
     private TestServer _server = null!;
     private string _agent = "";
+    private string _shortAgent = "";
     private int _tag;
 
     private PointScenarios(MockProvider provider, WebhookReceiver receiver, Func<string, int, bool> throwsAt) =>
@@ -59,6 +60,9 @@ internal sealed class PointScenarios : IAsyncDisposable
             {"name":"Desk","model":"{{MockProvider.Model}}","tools":[{"name":"time","type":"builtin"}]}
             """);
         scenarios._agent = answer.Json.GetProperty("id").GetString()!;
+        answer = await scenarios._server.Client.PostAsync("/v1/agents",
+            $$"""{"name":"Short","model":"{{MockProvider.Model}}","max_output_tokens":400}""");
+        scenarios._shortAgent = answer.Json.GetProperty("id").GetString()!;
         answer = await scenarios._server.Client.PostAsync($"/v1/agents/{scenarios._agent}/documents",
             """{"text":"Xyzzy plugh.","name":"Unmet","privacy_class":"confidential"}"""); // Its runs are encrypted.
         Assert.Equal(201, answer.Status);
@@ -171,9 +175,9 @@ internal sealed class PointScenarios : IAsyncDisposable
         await SendAsync(request);
     }
 
-    /// <summary>An answer for which another provider is asked as well.</summary>
+    /// <summary>An answer, asked for whole, for which another provider is asked as well.</summary>
     private async Task SlowAsync() => await SendAsync(
-        Dialect.Mesh.Run(_server.Url, _agent, Input(new MockPrompt { Pieces = 4, Pause = 25 }), asStream: false));
+        Dialect.Mesh.Run(_server.Url, _shortAgent, Input(new MockPrompt { Pieces = 4, Pause = 25 }), asStream: false));
 
     private Task<StreamClient> StreamAsync(Dialect dialect) =>
         StreamAsync(dialect, new MockPrompt { Tools = 1, Pieces = 4, Pause = 2 });

@@ -495,7 +495,7 @@ internal sealed class SimWorld : IDisposable
                 world.Caller = new Caller(account, node.Database.Read(
                     session => node.Get<ApiKeys>().FindByText(session, Key))!);
                 var agents = new List<string>();
-                foreach (var body in (string[])[Body("Plain", "mesh/one-1", ""), Body("Auto", "auto", Bank),
+                foreach (var body in (string[])[Body("Plain", "mesh/one-1", Short), Body("Auto", "auto", Bank + Short),
                     Body("Tools", "mesh/two-1", Bank)])
                 {
                     agents.Add((await node.Get<AgentCatalog>().CreateAsync(
@@ -519,6 +519,7 @@ internal sealed class SimWorld : IDisposable
             return new SimTemplate(world.Disk, world.Caller, world.Agents);
         }
 
+        private const string Short = ",\"max_output_tokens\":400"; // Providers are asked for whole answers.
         private const string Bank = ""","tools":[{"name":"bank","type":"builtin"}]""";
 
         private static string Body(string name, string model, string more) =>

@@ -63,7 +63,8 @@ internal static class StreamSwarm
 
         internal async Task<Score> RunAsync()
         {
-            _agent = await slot.NewAgentAsync(",\"limits\":{\"max_run_seconds\":7200}");
+            _agent = await slot.NewAgentAsync(
+                ",\"max_output_tokens\":100000,\"limits\":{\"max_run_seconds\":7200}");
             var idle = slot.Process.ResidentBytes;
             var begun = TimeProvider.System.GetTimestamp();
             await OpenGoodAsync();
