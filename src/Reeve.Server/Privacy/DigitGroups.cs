@@ -21,6 +21,9 @@ internal readonly ref struct DigitGroups
 
     internal int End { get; }
 
+    /// <summary>Where a group begins.</summary>
+    internal int Start(int group) => _groups[group].Start;
+
     internal static DigitGroups Read(ReadOnlySpan<char> text, int start)
     {
         var groups = default(Groups);
@@ -48,7 +51,7 @@ internal readonly ref struct DigitGroups
         }
 
         // Glued to a word it is a name of something and no number.
-        return end < text.Length && char.IsLetter(text[end])
+        return end < text.Length && !char.IsAsciiDigit(text[end]) && FoldedText.IsWord(text[end])
             ? new DigitGroups(groups, count - 1, digits, count > 1 ? groups[count - 2].End : start)
             : new DigitGroups(groups, count, digits, end);
     }
@@ -83,7 +86,7 @@ internal readonly ref struct DigitGroups
         for (var i = 0; i < Count && length <= max; i++)
         {
             var (start, end) = _groups[i];
-            if (i > 0 && (start != _groups[i - 1].End + 1 || text[start - 1] is not (' ' or '-' or '\u00A0')))
+            if (i > 0 && (start != _groups[i - 1].End + 1 || text[start - 1] is not (' ' or '-')))
             {
                 break;
             }
@@ -181,7 +184,7 @@ internal readonly ref struct DigitGroups
     }
 
     private static bool IsSeparator(char character) =>
-        character is ' ' or '-' or '.' or '/' or '(' or ')' or '\u00A0' or '\u2010' or '\u2011' or '\u2013';
+        character is ' ' or '-' or '.' or '/' or '(' or ')';
 
     [System.Runtime.CompilerServices.InlineArray(GroupsMax)]
     private struct Groups

@@ -34,8 +34,8 @@ internal sealed class Masker
         // A whole name before its parts, so that the whole of it gets one placeholder.
         _names =
         [
-            .. names.SelectMany(static name => (string[])
-                [name.Trim(), .. name.Split([' ', ',', '.'], StringSplitOptions.RemoveEmptyEntries)])
+            .. names.Select(static name => FoldedText.Of(name).Text.ToString()).SelectMany(static name => (string[])
+                [name.Trim(), .. Glued(name), .. name.Split([' ', ',', '.'], StringSplitOptions.RemoveEmptyEntries)])
                 .Where(static name => name.Length >= NameMin && name.Any(char.IsLetter))
                 .Distinct(StringComparer.OrdinalIgnoreCase).OrderByDescending(static name => name.Length),
         ];
@@ -48,9 +48,10 @@ internal sealed class Masker
     internal string Mask(string text)
     {
         _found.Clear();
-        _personal.Find(text, _found);
+        var folded = FoldedText.Of(text);
+        _personal.Find(text, folded, _found);
         var count = _found.Count;
-        FindNames(text);
+        FindNames(folded);
         FindLiterals(text);
         if (_found.Count > count)
         {
@@ -73,11 +74,17 @@ internal sealed class Masker
         return masked.Append(text, at, text.Length - at).ToString();
     }
 
-    /// <summary>The same value with every string in it masked, names of members too.</summary>
-    internal JsonElement Mask(JsonElement value) => Rewrite(value, Mask);
+    /// <summary>
+    /// The same value with every string in it masked, names of members too. A number that is personal data becomes the
+    /// text of its placeholder.
+    /// </summary>
+    internal JsonElement Mask(JsonElement value) => Rewrite(value, Mask, withNumbers: true);
+
+    /// <summary>As <see cref="Mask(JsonElement)"/>, but numbers are bounds and the like and stay.</summary>
+    internal JsonElement MaskSchema(JsonElement schema) => Rewrite(schema, Mask, withNumbers: false);
 
     /// <summary>The same value with the placeholders in its strings taken back.</summary>
-    internal JsonElement Restore(JsonElement value) => Rewrite(value, Restore);
+    internal JsonElement Restore(JsonElement value) => Rewrite(value, Restore, withNumbers: false);
 
     internal string Restore(string text)
     {
@@ -85,33 +92,51 @@ internal sealed class Masker
         return restorer.Push(text) + restorer.Flush();
     }
 
-    private void FindNames(string text)
+    /// <summary>Where names are written without a space, the parts of one stand together too.</summary>
+    private static string[] Glued(string name) =>
+        name.Any(FoldedText.IsUnspaced) ? [name.Replace(" ", "", StringComparison.Ordinal)] : [];
+
+    private void FindNames(FoldedText folded)
     {
         if (_anyName is null)
         {
             return;
         }
 
+        var text = folded.Text.Span;
         var at = 0;
-        while (text.AsSpan(at).IndexOfAny(_anyName) is >= 0 and var next)
+        while (text[at..].IndexOfAny(_anyName) is >= 0 and var next)
         {
             at += next;
-            var name = Array.Find(_names,
-                one => text.AsSpan(at).StartsWith(one, StringComparison.OrdinalIgnoreCase) && IsWhole(text, at, one));
-            if (name is null)
+            var length = NameAt(text, at);
+            if (length > 0)
             {
-                at++;
-                continue;
+                _found.Add(folded.InOriginal(new PersonalDatum(at, length, Name)));
             }
 
-            _found.Add(new PersonalDatum(at, name.Length, Name));
-            at += name.Length;
+            at += Math.Max(length, 1);
         }
     }
 
-    private static bool IsWhole(string text, int at, string name) =>
-        (at == 0 || !char.IsLetterOrDigit(text[at - 1]))
-        && (at + name.Length == text.Length || !char.IsLetterOrDigit(text[at + name.Length]));
+    private int NameAt(ReadOnlySpan<char> text, int at)
+    {
+        if (at > 0 && FoldedText.IsWord(text[at - 1]) && FoldedText.IsWord(text[at]))
+        {
+            return 0;
+        }
+
+        foreach (var name in _names)
+        {
+            var end = at + name.Length;
+            if (text[at..].StartsWith(name, StringComparison.OrdinalIgnoreCase)
+                && (end == text.Length || !FoldedText.IsWord(text[end]) || !FoldedText.IsWord(text[end - 1])))
+            {
+                return name.Length;
+            }
+        }
+
+        return 0;
+    }
 
     private void FindLiterals(string text)
     {
@@ -142,18 +167,19 @@ internal sealed class Masker
         return placeholder;
     }
 
-    private static JsonElement Rewrite(JsonElement value, Func<string, string> change)
+    private static JsonElement Rewrite(JsonElement value, Func<string, string> change, bool withNumbers)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
         {
-            Write(writer, value, change);
+            Write(writer, value, change, withNumbers);
         }
 
         return JsonElement.Parse(buffer.WrittenSpan);
     }
 
-    private static void Write(Utf8JsonWriter writer, JsonElement value, Func<string, string> change)
+    private static void Write(
+        Utf8JsonWriter writer, JsonElement value, Func<string, string> change, bool withNumbers)
     {
         switch (value.ValueKind)
         {
@@ -162,7 +188,7 @@ internal sealed class Masker
                 foreach (var member in value.EnumerateObject())
                 {
                     writer.WritePropertyName(change(member.Name));
-                    Write(writer, member.Value, change);
+                    Write(writer, member.Value, change, withNumbers);
                 }
 
                 writer.WriteEndObject();
@@ -171,13 +197,17 @@ internal sealed class Masker
                 writer.WriteStartArray();
                 foreach (var item in value.EnumerateArray())
                 {
-                    Write(writer, item, change);
+                    Write(writer, item, change, withNumbers);
                 }
 
                 writer.WriteEndArray();
                 break;
             case JsonValueKind.String:
                 writer.WriteStringValue(change(value.GetString()!));
+                break;
+            case JsonValueKind.Number when withNumbers && value.GetRawText() is var number
+                && change(number) is var masked && masked != number:
+                writer.WriteStringValue(masked);
                 break;
             case JsonValueKind.Undefined:
                 writer.WriteNullValue();

@@ -30,14 +30,25 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
     private const int PhoneMin = 7;
     private const int PhoneMax = 15;
     private const int AddressMax = 45;
+    private const int LocalMax = 254;
+    private const int QuoteMax = 66;
 
-    private static readonly SearchValues<char> Marks = SearchValues.Create("0123456789@:\uFF20");
+    /// <summary>What each of them has in it; the sign of a percent is for an address in an address.</summary>
+    private static readonly SearchValues<char> Marks = SearchValues.Create("0123456789@:%");
+
+    private static readonly SearchValues<char> LocalMarks = SearchValues.Create("._%+-'!#$&*/=?^`{|}~");
+
+    private static readonly Comparer<PersonalDatum> ByPlace = Comparer<PersonalDatum>.Create(static (left, right) =>
+        left.Start != right.Start ? left.Start.CompareTo(right.Start) : right.Length.CompareTo(left.Length));
 
     /// <summary>In the order of their places; they do not overlap.</summary>
-    internal void Find(string text, List<PersonalDatum> found)
+    internal void Find(string text, List<PersonalDatum> found) => Find(text, FoldedText.Of(text), found);
+
+    /// <summary>As the other, of a text that was folded already.</summary>
+    internal void Find(string text, FoldedText folded, List<PersonalDatum> found)
     {
         var first = found.Count;
-        Scan(text, found);
+        Scan(folded, found);
         foreach (var (kind, pattern) in patterns)
         {
             foreach (var match in pattern.EnumerateMatches(text))
@@ -58,8 +69,7 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
     /// <summary>Sorts what begins at <paramref name="first"/> and drops what a longer one before it covers.</summary>
     internal static void Part(List<PersonalDatum> found, int first)
     {
-        found.Sort(first, found.Count - first, Comparer<PersonalDatum>.Create(static (left, right) =>
-            left.Start != right.Start ? left.Start.CompareTo(right.Start) : right.Length.CompareTo(left.Length)));
+        found.Sort(first, found.Count - first, ByPlace);
         var kept = first;
         for (var i = first; i < found.Count; i++)
         {
@@ -83,8 +93,9 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
         found.RemoveRange(kept, found.Count - kept);
     }
 
-    private static void Scan(ReadOnlySpan<char> text, List<PersonalDatum> found)
+    private static void Scan(FoldedText folded, List<PersonalDatum> found)
     {
+        var text = folded.Text.Span;
         var at = 0;
         var free = 0; // Nothing before it is looked at again.
         while (at < text.Length && text[at..].IndexOfAny(Marks) is >= 0 and var next)
@@ -92,13 +103,14 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
             at += next;
             var datum = text[at] switch
             {
-                '@' or '\uFF20' => FindEmail(text, at, free),
+                '@' => FindEmail(text, at, 1, free),
+                '%' => text[at..].StartsWith("%40") ? FindEmail(text, at, 3, free) : null,
                 ':' => FindIpV6(text, at, free),
                 _ => FindNumber(text, at, free),
             };
             if (datum is { } one)
             {
-                found.Add(one);
+                found.Add(folded.InOriginal(one));
                 at = free = one.End;
                 continue;
             }
@@ -112,12 +124,17 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
         }
     }
 
-    private static PersonalDatum? FindEmail(ReadOnlySpan<char> text, int at, int free)
+    private static PersonalDatum? FindEmail(ReadOnlySpan<char> text, int at, int width, int free)
     {
         var start = at;
-        while (start > free && IsLocal(text[start - 1]))
+        while (start > free && at - start < LocalMax && IsLocal(text[start - 1]))
         {
             start--;
+        }
+
+        if (start == at && at > free && text[at - 1] == '"')
+        {
+            start = QuoteStart(text, at, free);
         }
 
         while (start < at && text[start] is '.' or '-' or '\'')
@@ -125,9 +142,10 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
             start++;
         }
 
-        var end = at + 1;
+        var domain = at + width;
+        var end = domain;
         var (dot, letters) = (-1, false);
-        while (end < text.Length && (char.IsLetterOrDigit(text[end]) || text[end] is '-' or '.'))
+        while (end < text.Length && (char.IsLetterOrDigit(text[end]) || text[end] is '-' or '.' or '_'))
         {
             if (text[end] == '.')
             {
@@ -146,13 +164,20 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
             end++;
         }
 
-        return start < at && dot > at + 1 && letters && end - dot > 2
+        return start < at && dot > domain && letters && end - dot > 2
             ? new PersonalDatum(start, end - start, Email)
             : null;
     }
 
-    private static bool IsLocal(char character) =>
-        char.IsLetterOrDigit(character) || "._%+-'!#$&*/=?^`{|}~".Contains(character, StringComparison.Ordinal);
+    private static bool IsLocal(char character) => char.IsLetterOrDigit(character) || LocalMarks.Contains(character);
+
+    /// <summary>Where a name in quotes begins that ends before this place; the place itself for none.</summary>
+    private static int QuoteStart(ReadOnlySpan<char> text, int at, int free)
+    {
+        var from = Math.Max(free, at - QuoteMax);
+        var quoted = text[from..(at - 1)];
+        return quoted.LastIndexOfAny('"', '\n') is >= 0 and var start && quoted[start] == '"' ? from + start : at;
+    }
 
     private static PersonalDatum? FindIpV6(ReadOnlySpan<char> text, int at, int free)
     {
@@ -214,7 +239,7 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
                     best = end;
                 }
             }
-            else if (text[end] is ' ' or '-' or '\u00A0' && end + 1 < text.Length
+            else if (text[end] is ' ' or '-' && end + 1 < text.Length
                 && char.IsAsciiLetterOrDigit(text[end + 1]))
             {
                 end++;
@@ -264,15 +289,30 @@ internal sealed class PersonalData(IReadOnlyList<(string Kind, Regex Pattern)> p
 
         if (number.CardEnd(text, CardMin, CardMax) is { } cardEnd)
         {
-            return new PersonalDatum(at, cardEnd - at, Card);
+            return new PersonalDatum(at, WithInner(text, number, cardEnd) - at, Card);
         }
 
         var isInternational = start < at && text[start..at].Contains('+');
         return number.PhoneEnd(text, isInternational, start < at, PhoneMin, PhoneMax) is { } phoneEnd
-            ? new PersonalDatum(start, phoneEnd - start, Phone)
+            ? new PersonalDatum(start, WithInner(text, number, phoneEnd) - start, Phone)
             : null;
     }
 
+    /// <summary>
+    /// Numbers that follow one another look like one: where another begins in this one and goes on after it, both are
+    /// one, for otherwise the rest of it would stay.
+    /// </summary>
+    private static int WithInner(ReadOnlySpan<char> text, DigitGroups number, int end)
+    {
+        for (var i = 1; i < number.Count && number.Start(i) < end; i++)
+        {
+            var inner = DigitGroups.Read(text, number.Start(i));
+            end = Math.Max(end, inner.IpV4End(text) ?? inner.CardEnd(text, CardMin, CardMax) ?? end);
+        }
+
+        return end;
+    }
+
     private static bool IsWordAt(ReadOnlySpan<char> text, int at) =>
-        at >= 0 && at < text.Length && char.IsLetterOrDigit(text[at]);
+        at >= 0 && at < text.Length && FoldedText.IsWord(text[at]);
 }

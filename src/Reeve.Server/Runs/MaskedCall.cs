@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.AI;
 using Reeve.Server.Http;
@@ -14,6 +15,7 @@ internal sealed class MaskedCall
 {
     private readonly Masker _masker;
     private readonly Restorer _restorer;
+    private HashSet<string> _functions = [];
 
     private MaskedCall(Masker masker, bool isJson)
     {
@@ -30,13 +32,16 @@ internal sealed class MaskedCall
 
     internal (IReadOnlyList<ChatMessage> Messages, ChatOptions Options) Mask(Prompt prompt, ChatOptions options)
     {
+        _functions = [.. (options.Tools ?? []).Select(static tool => tool.Name)];
         var messages = prompt.Messages
-            .Select(message => new ChatMessage(message.Role, [.. message.Contents.Select(Mask)])).ToList();
+            .Select(message => new ChatMessage(message.Role, [.. Joined(message.Contents).Select(Mask)]))
+            .ToList();
         var masked = options.Clone();
         masked.Tools = options.Tools is { } tools ? [.. tools.Select(Mask)] : null;
         masked.StopSequences = options.StopSequences is { } stops ? [.. stops.Select(_masker.Mask)] : null;
         masked.ResponseFormat = options.ResponseFormat is ChatResponseFormatJson { Schema: { } schema } json
-            ? ChatResponseFormat.ForJsonSchema(_masker.Mask(schema), json.SchemaName,
+            ? ChatResponseFormat.ForJsonSchema(
+                _masker.MaskSchema(schema), json.SchemaName is { } name ? Id(name) : null,
                 json.SchemaDescription is { } description ? _masker.Mask(description) : null)
             : options.ResponseFormat;
         return (messages, masked);
@@ -51,24 +56,59 @@ internal sealed class MaskedCall
 
     internal JsonElement Restore(JsonElement arguments) => _masker.Restore(arguments);
 
+    /// <summary>Texts that follow one another arrive as one: what lies across their border is found too.</summary>
+    private static IEnumerable<AIContent> Joined(IEnumerable<AIContent> contents)
+    {
+        StringBuilder? text = null;
+        foreach (var content in contents)
+        {
+            if (content is TextContent piece)
+            {
+                (text ??= new StringBuilder()).Append(piece.Text);
+                continue;
+            }
+
+            if (text is not null)
+            {
+                yield return new TextContent(text.ToString());
+                text = null;
+            }
+
+            yield return content;
+        }
+
+        if (text is not null)
+        {
+            yield return new TextContent(text.ToString());
+        }
+    }
+
     private AIContent Mask(AIContent content) => content switch
     {
         TextContent text => new TextContent(_masker.Mask(text.Text)),
         SourceContent source => new SourceContent(source.ChunkId, _masker.Mask(source.DocumentName),
             [.. source.Headings.Select(_masker.Mask)], _masker.Mask(source.Text)),
-        FunctionCallContent call => new FunctionCallContent(call.CallId, call.Name, call.Arguments?.ToDictionary(
-            pair => _masker.Mask(pair.Key),
-            pair => (object?)(pair.Value is JsonElement value ? _masker.Mask(value) : Text(pair.Value)))),
+        FunctionCallContent call => new FunctionCallContent(
+            Id(call.CallId), Function(call.Name), call.Arguments?.ToDictionary(
+                pair => _masker.Mask(pair.Key),
+                pair => (object?)(pair.Value is JsonElement value ? _masker.Mask(value) : Text(pair.Value)))),
         FunctionResultContent result => new FunctionResultContent(
-            result.CallId, result.Result is JsonElement value ? _masker.Mask(value) : Text(result.Result)),
+            Id(result.CallId), result.Result is JsonElement value ? _masker.Mask(value) : Text(result.Result)),
         _ => throw new ApiException(ApiErrorCodes.NoPermittedRoute,
             "The privacy class protected masks personal data, which cannot be done in an image."),
     };
 
     private AIFunctionDeclaration Mask(AITool tool) => tool is AIFunctionDeclaration function
         ? AIFunctionFactory.CreateDeclaration(
-            function.Name, _masker.Mask(function.Description), _masker.Mask(function.JsonSchema))
+            function.Name, _masker.Mask(function.Description), _masker.MaskSchema(function.JsonSchema))
         : throw new NotSupportedException($"A tool of type {tool.GetType().Name} cannot be masked.");
+
+    // Providers take letters, digits, _ and - in ids and names.
+    private string Id(string id) => _masker.Mask(id) is var masked && masked == id ? id
+        : masked.Replace("[", "", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal);
+
+    /// <summary>The name of a function that is offered is the model's to say; any other is the caller's text.</summary>
+    private string Function(string name) => _functions.Contains(name) ? name : Id(name);
 
     private string? Text(object? value) => value?.ToString() is { } text ? _masker.Mask(text) : null;
 

@@ -9,7 +9,8 @@ public sealed class MaskerTests
     private static readonly string[] Data =
     [
         "ann@mail.example", "bob.o'neil@x.co.uk", "+47 22 33 44 55", "(555) 123-4567", "4111 1111 1111 1111",
-        "DE89 3704 0044 0532 0130 00", "192.168.0.1", "2001:db8::1", "Ann Lee", "Lee", "[EMAIL_1]", "[TEXT_1]",
+        "DE89 3704 0044 0532 0130 00", "４１１１１１１１１１１１１１１１", "b\u200Bob@x\u00AD.io",
+        "192.168.0.1", "2001:db8::1", "Ann Lee", "Lee", "[EMAIL_1]", "[TEXT_1]",
     ];
 
     private static readonly string[] Words =
@@ -29,11 +30,33 @@ public sealed class MaskerTests
     public void Mask_Json_ReachesEveryStringAndNameAndComesBack()
     {
         var masker = new Masker(new PersonalData([]), []);
-        var value = JsonElement.Parse("""{"a@x.io":["b@x.io",{"n":4111111111111111,"t":"a@x.io"}],"z":null}""");
+        var value = JsonElement.Parse("""{"a@x.io":["b@x.io",{"n":12,"t":"a@x.io"}],"z":null}""");
         var masked = masker.Mask(value);
-        Assert.Equal("""{"[EMAIL_1]":["[EMAIL_2]",{"n":4111111111111111,"t":"[EMAIL_1]"}],"z":null}""",
-            masked.GetRawText());
+        Assert.Equal("""{"[EMAIL_1]":["[EMAIL_2]",{"n":12,"t":"[EMAIL_1]"}],"z":null}""", masked.GetRawText());
         Assert.Equal(value.GetRawText(), masker.Restore(masked).GetRawText());
+    }
+
+    [Fact]
+    public void Mask_NumberOfACard_IsMaskedInValuesAndLeftInSchemas()
+    {
+        var masker = new Masker(new PersonalData([]), []);
+        var value = JsonElement.Parse("""{"n":4111111111111111,"m":[1.5,2026]}""");
+        Assert.Equal("""{"n":"[CARD_1]","m":[1.5,2026]}""", masker.Mask(value).GetRawText());
+        Assert.Equal(value.GetRawText(), masker.MaskSchema(value).GetRawText());
+    }
+
+    [Theory]
+    [InlineData("José García", "jose garcia, JOSE\u0301 and García.", "[NAME_1], [NAME_2] and [NAME_3].")]
+    [InlineData("A+ (B)*", "A+ (B)* or (B)*", "[NAME_1] or [NAME_2]")]
+    [InlineData("李 明华", "我是李明华，叫明华。", "我是[NAME_1]，叫[NAME_2]。")]
+    [InlineData("김철수", "김철수는 왔다", "[NAME_1]는 왔다")]
+    [InlineData("Li", "Li, Lima, li's Oli", "[NAME_1], Lima, [NAME_2]'s Oli")]
+    [InlineData("Z", "Z stays", "Z stays")]
+    public void Mask_Name_IsFoundAsPeopleWriteIt(string name, string text, string masked)
+    {
+        var masker = new Masker(new PersonalData([]), [name]);
+        Assert.Equal(masked, masker.Mask(text));
+        Assert.Equal(text, masker.Restore(masked));
     }
 
     [Fact]

@@ -6,25 +6,68 @@ namespace Reeve.Server.Tests.Privacy;
 
 public sealed class PersonalDataSpeedTests
 {
-    /// <summary>A bound that a machine under load keeps too; alone it does much more.</summary>
-    [Fact]
-    public void Mask_OrdinaryText_GoesByTheMegabyte()
+    /// <summary>A bound that a machine under load keeps too; alone it does many times as much.</summary>
+    [Theory]
+    [InlineData("ordinary", "", 10)]
+    [InlineData("Unicode", "Grüße, “quoted” — and 東京 ", 5)]
+    [InlineData("numbers", "12,345.67 2026-11-26 ", 3)]
+    public void Mask_Text_GoesByTheMegabyte(string kind, string more, int bound)
     {
         var text = new StringBuilder();
-        for (var i = 0; text.Length < 4_000_000; i++)
+        for (var i = 0; text.Length < 1_000_000; i++)
         {
             text.Append("The agent answers from the documents of the team, and cites them: each sentence is held ")
                 .Append("against its chunk, so that a reader can trust what stands there in ").Append(2000 + (i % 30))
+                .Append(more).Append(more)
                 .Append(i % 5 == 0 ? ". Write to ann.lee@mail.example or call +47 22 33 44 55.\n" : ".\n");
         }
 
         var masker = new Masker(new PersonalData([]), ["Ann Lee"]);
         var whole = text.ToString();
-        masker.Mask(whole);
+        var best = 0.0;
+        for (var round = 0; round < 20; round++) // The first ones run before the code is optimized.
+        {
+            var started = Stopwatch.GetTimestamp();
+            masker.Mask(whole);
+            best = Math.Max(best, whole.Length / 1e6 / Stopwatch.GetElapsedTime(started).TotalSeconds);
+        }
+
+        TestContext.Current.SendDiagnosticMessage("{0}: {1:0} MB/s", kind, best);
+        Assert.True(best > bound, $"{kind}: {best:0.0} MB/s");
+    }
+
+    /// <summary>Digits, marks and brackets that are nothing: none of it may take time by its square.</summary>
+    [Theory]
+    [InlineData("1")]
+    [InlineData("1 ")]
+    [InlineData("+(")]
+    [InlineData("a@")]
+    [InlineData("a.@a")]
+    [InlineData("\"")]
+    [InlineData("\"@")]
+    [InlineData(":a1")]
+    [InlineData("GB82")]
+    [InlineData("GB82 ")]
+    [InlineData("[")]
+    [InlineData("[A")]
+    [InlineData("[A_1")]
+    [InlineData("%40")]
+    [InlineData("An")]
+    [InlineData("\u200B1")]
+    [InlineData("e\u0301")]
+    [InlineData("x_")]
+    public void Mask_TextThatOnlyLooksLikeIt_IsReadOnce(string piece)
+    {
+        var text = string.Concat(Enumerable.Repeat(piece, 300_000)) + "1@";
+        var masker = new Masker(new PersonalData([]), ["An Anne"]);
         var started = Stopwatch.GetTimestamp();
-        masker.Mask(whole);
-        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        TestContext.Current.SendDiagnosticMessage("{0:0} MB/s", whole.Length / 1e6 / seconds);
-        Assert.True(whole.Length / 1e6 / seconds > 5, $"{whole.Length / 1e6 / seconds:0.0} MB/s");
+        masker.Mask(text);
+        var restorer = new Restorer(masker.Originals, escapesJson: false);
+        foreach (var one in text.Chunk(1_000))
+        {
+            restorer.Push(new string(one));
+        }
+
+        Assert.True(Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(5));
     }
 }

@@ -27,6 +27,22 @@ public sealed class PersonalDataTests
     [InlineData("from 192.168.0.1:8080 and 10.0.0.1 80", "192.168.0.1|10.0.0.1")]
     [InlineData("at 2001:db8::8a2e:370:7334, or ::1", "2001:db8::8a2e:370:7334|::1")]
     [InlineData("fe80::1%eth0", "fe80::1")]
+    [InlineData("Card ４１１１ １１１１ １１１１ １１１１", "４１１１ １１１１ １１１１ １１１１")]
+    [InlineData("رقم ٤١١١ ١١١١ ١١١١ ١١١١", "٤١١١ ١١١١ ١١١١ ١١١١")]
+    [InlineData("\U0001D7D2111 1111 1111 1111", "\U0001D7D2111 1111 1111 1111")]
+    [InlineData("4111\u200B1111\u00AD1111\uFEFF1111!", "4111\u200B1111\u00AD1111\uFEFF1111")]
+    [InlineData("4111\u202F1111\u20091111\u00A01111", "4111\u202F1111\u20091111\u00A01111")]
+    [InlineData("4111\u20121111\u22121111\u20141111", "4111\u20121111\u22121111\u20141111")]
+    [InlineData("an\u200Bn@\u2060x.i\u00ADo", "an\u200Bn@\u2060x.i\u00ADo")]
+    [InlineData("ann\uFE6Bx\uFF0Eio", "ann\uFE6Bx\uFF0Eio")]
+    [InlineData("see /?to=ann%40x.io&b=1", "/?to=ann%40x.io")]
+    [InlineData("\"ann lee\"@x.io is odd", "\"ann lee\"@x.io")]
+    [InlineData("ann@mail_host.example", "ann@mail_host.example")]
+    [InlineData("我的卡号4111111111111111，电话138-0013-8000是", "4111111111111111|138-0013-8000")]
+    [InlineData("카드4111111111111111입니다", "4111111111111111")]
+    [InlineData("+47 22 33 44 10 4111 1111 1111 1111", "+47 22 33 44 10 4111 1111 1111 1111")]
+    [InlineData("0 4111 1111 1111 1111", "0 4111 1111 1111 1111")]
+    [InlineData("+47 22 33 44 55 192.168.0.1", "+47 22 33 44 55 192.168.0.1")]
     public void Find_PersonalData_IsFoundWhole(string text, string found) =>
         Assert.Equal(found, string.Join('|', Find(text)));
 
@@ -38,6 +54,7 @@ public sealed class PersonalDataTests
     [InlineData("4111111111111112 has a wrong check digit x12345678y")]
     [InlineData("an @mention, user@localhost, a @ b, @@, x@, @y.z")]
     [InlineData("DE00 0000 no account")]
+    [InlineData("100%40 of \"it\"@, %40x.io, é12345678é")]
     [InlineData("Order 12, 7 items, 1000 users, ids 1 2 3 4 5 6 7 8 9")]
     [InlineData("")]
     public void Find_WhatIsNot_IsLeft(string text) => Assert.Empty(Find(text));

@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.AI;
 using Reeve.Server.Inference;
+using Reeve.Server.Inference.Providers.OpenAI;
 using Reeve.Server.Privacy;
 using Reeve.Server.Tests.Runs;
 using static Reeve.Server.Tests.Runs.ScriptedChatClient;
@@ -63,6 +64,33 @@ public sealed class ProtectedRunTests : IDisposable
         var tool = Assert.IsType<AIFunctionDeclaration>(
             Assert.Single(_model.Options.Single()!.Tools!), exactMatch: false);
         Assert.Equal("From [EMAIL_2]", tool.Description);
+    }
+
+    /// <summary>Whatever a caller may write anywhere in a chat leaves masked, ids and names too.</summary>
+    [Fact]
+    public async Task Chat_LeavesMaskedInEveryMember()
+    {
+        _model.Reply("Done.");
+        await using var server = await StartAsync();
+        var answer = await server.Client.PostAsync("/v1/chat/completions", """
+            {"model":"mesh/house-1","privacy":{"class":"protected"},"stop":["c@x.io"],"user":"d@x.io",
+             "metadata":{"m":"e@x.io"},
+             "messages":[{"role":"user","content":[{"type":"text","text":"I am f@"},{"type":"text","text":"x.io"}]},
+              {"role":"assistant","content":null,"tool_calls":[{"id":"g@x.io","type":"function",
+               "function":{"name":"h@x.io","arguments":"{\"i@x.io\":{\"card\":4111111111111111}}"}}]},
+              {"role":"tool","tool_call_id":"g@x.io","content":"{\"card\":4111111111111111}"}],
+             "tools":[{"type":"function","function":{"name":"send","parameters":
+              {"type":"object","properties":{"j@x.io":{"const":"k@x.io"}}}}}],
+             "response_format":{"type":"json_schema","json_schema":{"name":"l@x.io","description":"m@x.io",
+              "schema":{"type":"object","properties":{"n":{"enum":["n@x.io"]}}}}}}
+            """);
+        Assert.True(answer.Status == 200, answer.Text);
+        using var body = OpenAIRequestWriter.Write(
+            Model(), _model.Prompts.Single(), _model.Options.Single(), streamed: true, new HashSet<string>());
+        var sent = Encoding.UTF8.GetString(body.Span);
+        Assert.DoesNotContain("x.io", sent, StringComparison.Ordinal);
+        Assert.DoesNotContain("41111", sent, StringComparison.Ordinal);
+        Assert.Contains("\"tool_call_id\":\"EMAIL_", sent, StringComparison.Ordinal);
     }
 
     [Fact]
