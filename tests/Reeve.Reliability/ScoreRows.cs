@@ -42,6 +42,7 @@ internal static class ScoreRows
         new("R14", "changed inputs of every parser", FuzzHost.RunAsync),
         new("R15", "requests made from the OpenAPI document", SchemaFuzz.RunAsync),
         new("R16", "hostile model", null) { NotYet = "approvals, outward tools; a scripted model" },
+        new("R17", "canary secrets in every place where one is written down or shown", CanaryHarness.RunAsync),
         new("P1", "privacy classes: what reaches which socket, and masking", PrivacyHarness.RunAsync),
         new("R18", "changed receipts and logs", TamperHarness.RunAsync),
         new("R19", "webhooks under kills and bad receivers", WebhookHarness.RunAsync),

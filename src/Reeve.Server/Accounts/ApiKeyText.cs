@@ -40,6 +40,28 @@ internal static class ApiKeyText
         return null;
     }
 
+    /// <summary>The text with all but the kind taken out of what may be a key, well-formed or not.</summary>
+    internal static string Hide(string text)
+    {
+        foreach (var kind in ApiKeyKinds.All)
+        {
+            var start = 0;
+            while (text.IndexOf(kind + "_", start, StringComparison.Ordinal) is >= 0 and var found)
+            {
+                start = found + kind.Length + 1;
+                var end = start;
+                while (end < text.Length && char.IsAsciiLetterOrDigit(text[end]))
+                {
+                    end++;
+                }
+
+                text = text.Remove(start, end - start);
+            }
+        }
+
+        return text;
+    }
+
     private static bool IsWhole(ReadOnlySpan<char> text, int start)
     {
         foreach (var character in text[start..])

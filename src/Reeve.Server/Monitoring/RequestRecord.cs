@@ -39,7 +39,7 @@ internal sealed class RequestRecorder(RequestDelegate next, RequestLog log, Time
         {
             if (context.Features.Get<Caller>() is { } caller)
             {
-                var path = context.Request.Path.Value ?? "";
+                var path = ApiKeyText.Hide(context.Request.Path.Value ?? ""); // Somebody may put one there by mistake.
                 log.Add(new RequestRecord(caller.Account.Id, context.TraceIdentifier, caller.Key.Id,
                     context.Request.Method, path.Length > PathCharactersMax ? path[..PathCharactersMax] : path,
                     context.RequestAborted.IsCancellationRequested ? ClientLeft : context.Response.StatusCode,

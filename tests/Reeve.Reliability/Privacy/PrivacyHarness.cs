@@ -305,6 +305,7 @@ internal sealed class PrivacyHarness : IAsyncDisposable
             new string(card)]; // A chat does not say what its user is called.
         _judge.Expect(new PrivateTurn(mark, asked, data));
         var cut = random.Below(input.Length);
+        cut += char.IsLowSurrogate(input[cut]) ? 1 : 0;
         var messages = new JsonArray(Json(("role", "system"), ("content", $"Write to {email} {mark}")));
         var withTool = random.Chance(50);
         if (withTool)

@@ -32,6 +32,9 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
         .Where(line => line.Length > 0 && !line.Contains("\"LogLevel\":\"Warning\"", StringComparison.Ordinal))
         .Select(line => line + "\n"));
 
+    /// <summary>All that it said on stderr.</summary>
+    internal string Log => Text(_errors);
+
     internal Uri Url { get; private set; } = null!;
 
     internal bool HasExited => _process.HasExited;
