@@ -315,7 +315,8 @@ internal sealed class ModelCall(
             if (_cited.All(source => source.ChunkId != citation.FileId)
                 && context.Chunks?.FirstOrDefault(chunk => chunk.Chunk.Id == citation.FileId) is { } chunk)
             {
-                _cited.Add(Source(chunk, citation.Snippet));
+                _cited.Add(Source(chunk, citation.Snippet is { } quote && masked is not null
+                    ? masked.RestoreWhole(quote) : citation.Snippet));
             }
         }
 

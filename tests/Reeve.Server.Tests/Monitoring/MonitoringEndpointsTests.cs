@@ -60,9 +60,9 @@ public sealed class MonitoringEndpointsTests
     public async Task Logs_KeyInAPath_IsNotKept()
     {
         await using var server = await TestServer.StartAsync();
-        await server.Client.GetAsync($"/v1/runs/{TestServer.AdminKey}/x_{TestServer.AdminKey}");
+        await server.Client.GetAsync($"/v1/runs/{TestServer.AdminKey}-x_{TestServer.AdminKey}");
         var row = (await server.Client.GetAsync("/v1/logs")).Json.GetProperty("data")[0];
-        Assert.Equal("/v1/runs/mesh_live_/x_mesh_live_", row.GetProperty("path").GetString());
+        Assert.Equal("/v1/runs/mesh_live_-x_mesh_live_", row.GetProperty("path").GetString());
     }
 
     [Fact]

@@ -94,6 +94,29 @@ public sealed class ProtectedRunTests : IDisposable
     }
 
     [Fact]
+    public async Task Quote_OfASource_IsThatOfTheDocument()
+    {
+        await using var server = await StartAsync(citing: true);
+        var agent = await server.NewAgentAsync("\"privacy_class\":\"protected\"");
+        var document = (await server.Client.PostAsync($"/v1/agents/{agent}/documents",
+            """{"name":"Keys","text":"For keys of the harbour write to ann@x.io."}""")).Json
+            .GetProperty("id").GetString();
+        await Eventually.TrueAsync(async () => (await server.Client.GetAsync($"/v1/documents/{document}")).Json
+            .GetProperty("status").GetString() == "ready");
+        var chunk = (await server.Client.GetAsync($"/v1/documents/{document}/chunks")).Json.GetProperty("data")[0]
+            .GetProperty("id").GetString();
+        _model.Reply(new TextContent("So it is.")
+        {
+            Annotations = [new CitationAnnotation { FileId = chunk, Snippet = "write to [EMAIL_1]" }],
+        });
+
+        var answer = await server.RunAsync(agent, "\"input\":\"Who has the keys of the harbour?\"");
+
+        var run = await server.Client.GetAsync($"/v1/runs/{answer.Json.GetProperty("run_id").GetString()}");
+        Assert.Equal("write to ann@x.io", run.Json.GetProperty("citations")[0].GetProperty("quote").GetString());
+    }
+
+    [Fact]
     public async Task Image_IsNotSent()
     {
         await using var server = await StartAsync();
@@ -133,7 +156,10 @@ public sealed class ProtectedRunTests : IDisposable
         return text.AppendJoin('|', _model.Prompts.Single().Select(static message => message.Text)).ToString();
     }
 
-    private Task<TestServer> StartAsync(PrivacyMarks? marks = null) => TestServer.StartAsync(configure: builder =>
-        _model.AddTo(builder, Model() with { Capabilities = new HashSet<string>(Capabilities.Words) },
-            marks ?? ZeroRetention));
+    private Task<TestServer> StartAsync(PrivacyMarks? marks = null, bool citing = false) => TestServer.StartAsync(
+        configure: builder => _model.AddTo(builder, Model() with
+        {
+            Capabilities = new HashSet<string>(Capabilities.Words),
+            ReportsCitations = citing,
+        }, marks ?? ZeroRetention));
 }
