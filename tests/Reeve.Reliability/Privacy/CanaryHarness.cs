@@ -97,6 +97,7 @@ internal sealed class CanaryHarness : IAsyncDisposable
             await UseProtectedAsync();
             await UseConfidentialAsync();
             await UseChatAsync();
+            await EmbedAsync();
             await SendNonsenseAsync();
             await ShowAsync();
             await _receiver.ReceivedAsync(5);
@@ -167,6 +168,17 @@ internal sealed class CanaryHarness : IAsyncDisposable
                 InputUsdPerMillion = 1,
                 OutputUsdPerMillion = 1,
                 Capabilities = new HashSet<string>(Capabilities.Words),
+            },
+            new Model
+            {
+                Id = "mesh/vectors",
+                Provider = name,
+                Upstream = "vectors",
+                ContextTokens = 32_000,
+                OutputTokensMax = 32_000,
+                InputUsdPerMillion = 1,
+                OutputUsdPerMillion = 0,
+                Capabilities = new HashSet<string>(Capabilities.EmbeddingWords),
             },
         ],
     };
@@ -325,6 +337,18 @@ internal sealed class CanaryHarness : IAsyncDisposable
                 """;
             await CallAsync("POST", "/v1/chat/completions", body + "}");
             await CallAsync("POST", "/v1/chat/completions", body + ",\"stream\":true}");
+        }
+    }
+
+    private async Task EmbedAsync()
+    {
+        foreach (var privacyClass in (string[])["standard", "confidential"])
+        {
+            var text = _canaries.New($"a text of embeddings that are {privacyClass}",
+                privacyClass == "standard" ? Sinks.Provider : Sinks.None);
+            await CallAsync("POST", "/v1/embeddings", $$"""
+                {"model":"mesh/vectors","privacy_class":"{{privacyClass}}","input":["{{text}}"]}
+                """);
         }
     }
 

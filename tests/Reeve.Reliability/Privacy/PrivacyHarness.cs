@@ -127,6 +127,17 @@ internal sealed class PrivacyHarness : IAsyncDisposable
                     OutputUsdPerMillion = price / 1_000,
                     Capabilities = new HashSet<string>(Capabilities.Words),
                 },
+                new Model
+                {
+                    Id = "mesh/vectors",
+                    Provider = name,
+                    Upstream = "vectors",
+                    ContextTokens = 32_000,
+                    OutputTokensMax = 32_000,
+                    InputUsdPerMillion = price / 1_000,
+                    OutputUsdPerMillion = 0,
+                    Capabilities = new HashSet<string>(Capabilities.EmbeddingWords),
+                },
             ],
         };
     }
@@ -227,6 +238,7 @@ internal sealed class PrivacyHarness : IAsyncDisposable
             if (random.Chance(25))
             {
                 await ChatAsync(random, mark, input, data, name);
+                await EmbedAsync(random, input, data, name);
                 return; // It has no conversation to go on with.
             }
 
@@ -345,6 +357,18 @@ internal sealed class PrivacyHarness : IAsyncDisposable
                     .GetString()!);
             }
         }
+    }
+
+    /// <summary>Texts that become vectors, of which a provider sees as much as of a chat.</summary>
+    private async Task EmbedAsync(SimRandom random, string input, ImmutableList<string> data, string name)
+    {
+        var (mark, asked) = (NewMark(), random.Pick(Classes));
+        _judge.Expect(new PrivateTurn(mark, asked,
+            data.RemoveAll(one => string.Equals(one, name.Split(' ')[0], StringComparison.Ordinal))));
+        var said = input[(input.IndexOf('z', StringComparison.Ordinal) + 1)..]; // Without the mark of another class.
+        Interlocked.Increment(ref _runs);
+        await SendAsync("/v1/embeddings", Json(("model", "mesh/vectors"), ("privacy_class", asked.Word()),
+            ("input", new JsonArray($"{mark}{said}", $"{said} {mark}"))), int.MaxValue);
     }
 
     /// <summary>The model said back what was said last, and it must be that again, letter by letter.</summary>

@@ -144,6 +144,13 @@ internal sealed class RecordingModel : IDisposable
     {
         using var document = JsonDocument.Parse(request);
         var body = document.RootElement;
+        if (body.TryGetProperty("input", out var texts))
+        {
+            return Whole("200 OK", $"{{\"data\":[{string.Join(',', Enumerable.Range(0, texts.GetArrayLength()).Select(
+                static index => string.Create(CultureInfo.InvariantCulture,
+                    $"{{\"index\":{index},\"embedding\":[0.5,-0.5]}}")))}]}}");
+        }
+
         var messages = body.GetProperty("messages");
         var said = "";
         var mayAsk = true;
