@@ -123,7 +123,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
 
         var rank = RankOf(entry.Model, request, search.Mode, standing);
         search.AnyUncovered |= !rank.IsAffordable;
-        if (search.Best is null || rank.IsBefore(search.Rank))
+        if (search.Best is null || IsBefore(rank, search.Rank))
         {
             (search.Best, search.Rank) = (entry, rank);
         }
@@ -184,7 +184,17 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
             mode is null ? 0 : upstream,
             model.Id,
             settings.Priority,
-            Draw(settings.RoutingWeight, model.Provider));
+            settings.RoutingWeight,
+            model.Provider);
+    }
+
+    // Weights are drawn only between providers that nothing else tells apart: most choices need none.
+    private bool IsBefore(in Rank rank, in Rank other)
+    {
+        var order = rank.CompareTo(other);
+        return order != 0
+            ? order < 0
+            : Draw(rank.Weight, rank.Provider) < Draw(other.Weight, other.Provider);
     }
 
     // The smallest of such draws falls to each provider as often as its share of the weights says. They are taken from
@@ -300,30 +310,17 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
 
     private readonly record struct Rank(
         bool Fits, bool IsAffordable, ProviderStanding Standing, double Score, decimal Price, string Id, int Priority,
-        double Draw)
+        int Weight, string Provider)
     {
-        internal bool IsBefore(in Rank other)
+        internal int CompareTo(in Rank other)
         {
-            if (Fits != other.Fits)
-            {
-                return Fits;
-            }
-
-            if (IsAffordable != other.IsAffordable)
-            {
-                return IsAffordable;
-            }
-
-            if (Standing != other.Standing)
-            {
-                return Standing < other.Standing;
-            }
-
-            var order = Score.CompareTo(other.Score);
+            var order = other.Fits.CompareTo(Fits);
+            order = order != 0 ? order : other.IsAffordable.CompareTo(IsAffordable);
+            order = order != 0 ? order : Standing - other.Standing;
+            order = order != 0 ? order : Score.CompareTo(other.Score);
             order = order != 0 ? order : Price.CompareTo(other.Price);
             order = order != 0 ? order : string.CompareOrdinal(Id, other.Id);
-            order = order != 0 ? order : Priority.CompareTo(other.Priority);
-            return order != 0 ? order < 0 : Draw < other.Draw;
+            return order != 0 ? order : Priority.CompareTo(other.Priority);
         }
     }
 }
