@@ -51,6 +51,7 @@ internal sealed class RunLoop(
         {
             both.Token.ThrowIfCancellationRequested();
             context ??= contexts.Load(run.Head, run.State.Admitted) ?? throw ApiException.NotFound("agent");
+            await tools.RaiseClassAsync(run, [context.History.Strictest]);
             deadline.CancelAfter(Positive(Limits(context).MaxRunSeconds, run.State.Active));
             while (!run.State.IsTerminal)
             {
@@ -89,6 +90,8 @@ internal sealed class RunLoop(
     {
         try
         {
+            // What was said while it waited is before its model too, and may be of a stricter class.
+            await tools.RaiseClassAsync(run, [context.History.Strictest]);
             var plan = PlanCall(run, context, run.State.FailedRoutes);
             await log.AppendAsync(run, [new RunBegun()], session => RunStore.Begin(session, run));
             await HoldAsync(run, plan);
