@@ -150,7 +150,9 @@ internal sealed class ModelCall(
 
     private async Task BeginAsync(CancellationToken cancellationToken)
     {
-        if (!IsFollowed && (plan.Route.Model.IsBuiltIn || plan.OutputTokensMax <= WholeTokensMax))
+        var model = plan.Route.Model;
+        if (!IsFollowed && (model.IsBuiltIn || plan.OutputTokensMax <= WholeTokensMax
+            || !model.Capabilities.Contains(Capabilities.Streaming)))
         {
             _response = await plan.Route.Client.GetResponseAsync(Messages, Options, cancellationToken);
             return;
