@@ -88,7 +88,8 @@ internal sealed class ConversationCatalog(
 
             var changed = old with
             {
-                IsSealed = old.IsSealed || ConversationStore.HasSealedRun(session, tenant, old.Id),
+                IsSealed = old.IsSealed || ConversationStore.HasSealedRun(session, tenant, old.Id)
+                    || agents.Resolve(session, tenant, old.AgentId)?.Config.PrivacyClass == PrivacyClass.Confidential,
                 Title = title ?? (body.Has("title") ? DerivedTitle(session, tenant, old.Id) : old.Title),
                 Status = status ?? old.Status,
                 Metadata = metadata is { } change

@@ -33,22 +33,27 @@ internal sealed partial class RunRecovery(
         foreach (var open in database.Read(RunStore.Open))
         {
             var head = open.Head with { Payer = budgets(open.Head.Payer) };
-            var run = new LiveRun(head, new RunState(head.RunId, credits), KeyOf(head));
-            log.Register(run);
-            if (open.IsCancelRequested)
-            {
-                run.RequestCancel();
-            }
-
+            LiveRun? run = null;
             try
             {
+                run = new LiveRun(head, new RunState(head.RunId, credits), KeyOf(head));
+                log.Register(run);
+                if (open.IsCancelRequested)
+                {
+                    run.RequestCancel();
+                }
+
                 await ClaimAsync(run);
             }
             catch (StorageException error) when (error.Fault == StorageFault.Damaged)
             {
-                // One damaged log must not keep the others from going on; `reeve verify` names it.
-                LogDamaged(error, run.RunId);
-                log.Forget(run);
+                // One damaged log or key must not keep the others from going on; `reeve verify` names it.
+                LogDamaged(error, head.RunId);
+                if (run is not null)
+                {
+                    log.Forget(run);
+                }
+
                 continue;
             }
 

@@ -43,7 +43,7 @@ internal static class RunStore
         session.Execute(
             "UPDATE runs SET status = $1, output = $2, outcome = $3, error_code = $4, charged = $5, "
             + "privacy_class = $6, finished_at = $7 WHERE id = $8 AND epoch = $9",
-            state.Status, run.Stored(ContentColumns.RunOutput, state.Output),
+            state.Status, state.Output.Length == 0 ? "" : run.Stored(ContentColumns.RunOutput, state.Output),
             run.Stored(ContentColumns.RunOutcome, outcome), state.Failure?.Code, state.Charged,
             Privacy.PrivacyClasses.Word(state.PrivacyClass), state.FinishedAt!.Value.ToUnixTimeMilliseconds(),
             run.RunId, run.Epoch);

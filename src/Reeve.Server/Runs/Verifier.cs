@@ -44,7 +44,20 @@ internal sealed class Verifier(MasterKey? master = null, IReadOnlyList<string>? 
 
     internal IReadOnlyList<Violation> Check(DbSession session)
     {
+        var keys = session.Keys;
         session.Keys = master is null ? null : new ContentKeys(master);
+        try
+        {
+            return CheckAll(session);
+        }
+        finally
+        {
+            session.Keys = keys; // The session may be a server's.
+        }
+    }
+
+    private List<Violation> CheckAll(DbSession session)
+    {
         var damage = session.Single("PRAGMA integrity_check(1)", static row => row.GetString(0));
         Expect(damage == "ok", "file", "database", damage ?? "cannot be checked");
         CheckSchema(session);

@@ -146,6 +146,7 @@ public sealed class AtRestTests : IDisposable
             Assert.True(patched.Status == 200, patched.Text);
             Assert.Equal(0, CountOpen(server, "aubergin"));
             var found = await server.Client.PostAsync($"/v1/agents/{agent}/search", """{"query":"aubergine garden"}""");
+            Assert.True(found.Status == 200, found.Text);
             Assert.Equal("Aubergine plan", found.Json.GetProperty("data")[0].GetProperty("name").GetString());
             Assert.Equal(2, found.Json.GetProperty("data").GetArrayLength());
             await AssertSoundAsync(server);
