@@ -6,10 +6,11 @@ namespace Reeve.Server.Retrieval;
 
 /// <summary>
 /// A range of the text, counted in scalar values, with its headings; <c>HeadingsAbove</c> are those that are no part of
-/// it.
+/// it; <c>Page</c> is the one that it begins on.
 /// </summary>
 internal sealed record ChunkRange(
-    string Text, int Start, int End, IReadOnlyList<string> Headings, IReadOnlyList<string> HeadingsAbove);
+    string Text, int Start, int End, IReadOnlyList<string> Headings, IReadOnlyList<string> HeadingsAbove,
+    int? Page = null);
 
 /// <summary>
 /// Cuts text into chunks by its structure: a heading begins one, blocks stay whole while they fit, longer ones are cut
@@ -43,10 +44,14 @@ internal static class Chunker
         private int _start;
         private int _end;
         private int _scalars;
+        private int? _page;
+        private int? _pageOfBlock;
         private bool _onlyHeadings = true;
 
         internal void Add(TextBlock block, string content)
         {
+            _pageOfBlock = block.Page;
+            _page = _end == _start ? block.Page : _page;
             if (block.Kind == BlockKind.Heading)
             {
                 AddHeading(block, content);
@@ -151,9 +156,10 @@ internal static class Chunker
 
             var part = text[_start.._end];
             var scalars = RequestObject.ScalarCount(part);
-            _chunks.Add(new ChunkRange(part, _scalars, _scalars + scalars, _headings, _headingsAbove));
+            _chunks.Add(new ChunkRange(part, _scalars, _scalars + scalars, _headings, _headingsAbove, _page));
             _scalars += scalars;
             _start = _end;
+            _page = _pageOfBlock;
             _headings = [.. _path.Select(static heading => heading.Title)];
             _headingsAbove = _headings;
         }

@@ -191,17 +191,18 @@ internal sealed class Documents(
         if (added.IsText)
         {
             text = System.Text.Encoding.UTF8.GetString(added.Bytes.Span);
-            mimeType = DocumentFormat.TypeOf(text, added.Name);
+            mimeType = TextFormat.TypeOf(text, added.Name);
         }
         else
         {
-            (mimeType, text) = DocumentFormat.ReadFile(added.Bytes.Span, added.Name);
+            (mimeType, var found) = TextFormat.ReadFile(added.Bytes.Span, added.Name);
+            text = found ?? throw TextFormat.Refused(mimeType);
         }
 
         ExtractedText extracted;
         try
         {
-            extracted = DocumentFormat.Extract(mimeType, text);
+            extracted = TextFormat.Extract(mimeType, text);
         }
         catch (ApiException error) when (error.Param is null)
         {
@@ -222,6 +223,7 @@ internal sealed class Documents(
         Start = range.Start,
         End = range.End,
         Headings = range.Headings,
+        Page = range.Page,
     };
 
     private static DocumentAddition Insert(

@@ -19,12 +19,12 @@ public sealed class ChunkerTests
         Gen.Int[0, 4_000].Select(count => string.Concat(Enumerable.Repeat("\U0001F600", count))));
 
     [Theory]
-    [InlineData(DocumentFormat.Plain)]
-    [InlineData(DocumentFormat.Markdown)]
-    [InlineData(DocumentFormat.Html)]
+    [InlineData(TextFormat.Plain)]
+    [InlineData(TextFormat.Markdown)]
+    [InlineData(TextFormat.Html)]
     public void Split_AnyText_TilesItInScalarValues(string type) => Texts.Sample(source =>
     {
-        var extracted = DocumentFormat.Extract(type, source);
+        var extracted = TextFormat.Extract(type, source);
         if (extracted.Blocks.Count == 0)
         {
             return;
@@ -85,5 +85,5 @@ public sealed class ChunkerTests
     }
 
     private static List<ChunkRange> Split(string markdown) =>
-        Chunker.Split(DocumentFormat.Extract(DocumentFormat.Markdown, markdown));
+        Chunker.Split(TextFormat.Extract(TextFormat.Markdown, markdown));
 }

@@ -3,18 +3,43 @@ using System.Text;
 namespace Reeve.Server.Retrieval.Parsing;
 
 /// <summary>Puts blocks into one text: an empty line between them, a line break between items and rows.</summary>
-internal sealed class BlockWriter
+internal sealed class BlockWriter(int charactersMax = int.MaxValue)
 {
+    private const int BlocksMax = 400_000;
+
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _open = new();
     private readonly List<TextBlock> _blocks = [];
 
+    /// <summary>Of the blocks that are closed from now on.</summary>
+    internal int? Page { get; set; }
+
     /// <summary>Adds to the open block as it stands.</summary>
-    internal void Append(ReadOnlySpan<char> text) => _open.Append(text);
+    internal void Append(ReadOnlySpan<char> text)
+    {
+        if (_text.Length + _open.Length + text.Length > charactersMax)
+        {
+            throw ParseException.TooMuchText(charactersMax);
+        }
+
+        _open.Append(text);
+    }
+
+    /// <summary>Adds a block that is whole.</summary>
+    internal void Add(BlockKind kind, string text, int level = 0)
+    {
+        Append(text);
+        Close(kind, level);
+    }
 
     /// <summary>Adds to the open block, runs of white space joined to one space.</summary>
     internal void AppendCollapsed(ReadOnlySpan<char> text)
     {
+        if (_text.Length + _open.Length + text.Length > charactersMax)
+        {
+            throw ParseException.TooMuchText(charactersMax);
+        }
+
         foreach (var character in text)
         {
             if (!char.IsWhiteSpace(character))
@@ -38,13 +63,18 @@ internal sealed class BlockWriter
             return;
         }
 
+        if (_blocks.Count >= BlocksMax)
+        {
+            throw ParseException.TooComplex($"The file has more than {BlocksMax} paragraphs or rows; split it.");
+        }
+
         if (_blocks.Count > 0)
         {
             var tight = kind is BlockKind.ListItem or BlockKind.TableRow && _blocks[^1].Kind == kind;
             _text.Append(tight ? "\n" : "\n\n");
         }
 
-        _blocks.Add(new TextBlock(_text.Length, _text.Length + block.Length, kind, level));
+        _blocks.Add(new TextBlock(_text.Length, _text.Length + block.Length, kind, level, Page));
         _text.Append(block);
     }
 

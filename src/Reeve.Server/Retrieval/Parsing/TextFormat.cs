@@ -1,24 +1,23 @@
 using System.Buffers;
 using System.Text;
-using System.Text.Json;
 using Reeve.Server.Http;
 
 namespace Reeve.Server.Retrieval.Parsing;
 
 /// <summary>Finds out what an upload is, by its bytes first and its name second, and reads its text.</summary>
-internal static class DocumentFormat
+internal static class TextFormat
 {
     internal const string Plain = "text/plain";
     internal const string Markdown = "text/markdown";
     internal const string Html = "text/html";
 
-    private const string Accepted = "Plain text, Markdown and HTML are accepted.";
+    private const string Accepted =
+        "Plain text, Markdown, HTML, CSV, JSON, PDF, DOCX, PPTX, XLSX, EML and EPUB are accepted.";
 
     private static readonly (byte[] Magic, string Name)[] Binaries =
     [
-        ("%PDF-"u8.ToArray(), "PDF"),
-        ("PK\u0003\u0004"u8.ToArray(), "a ZIP archive or Office document"),
-        ("PK\u0005\u0006"u8.ToArray(), "a ZIP archive"),
+        ("PK\u0003\u0004"u8.ToArray(), "a ZIP archive"),
+        ("PK\u0005\u0006"u8.ToArray(), "an empty ZIP archive"),
         ([0x89, 0x50, 0x4E, 0x47], "a PNG image"),
         ([0xFF, 0xD8, 0xFF], "a JPEG image"),
         ("GIF8"u8.ToArray(), "a GIF image"),
@@ -29,16 +28,19 @@ internal static class DocumentFormat
         ("{\\rtf"u8.ToArray(), "RTF"),
     ];
 
-    private static readonly HashSet<string> NamedButUnread = new(StringComparer.OrdinalIgnoreCase)
-    {
-        ".csv", ".json", ".eml", ".pdf", ".docx", ".pptx", ".xlsx", ".epub",
-    };
-
     private static readonly SearchValues<char> MarkdownMarks = SearchValues.Create("#`*[|>");
 
-    /// <summary>The type of an uploaded file and its text.</summary>
-    internal static (string MimeType, string Text) ReadFile(ReadOnlySpan<byte> bytes, string name)
+    /// <summary>
+    /// The type of an uploaded file, by its bytes first and its name second, and its text; null: the type is one of
+    /// those that <see cref="FileReaders"/> reads.
+    /// </summary>
+    internal static (string MimeType, string? Text) ReadFile(ReadOnlySpan<byte> bytes, string name)
     {
+        if (FileTypes.Find(bytes, name) is { } type)
+        {
+            return (type, null);
+        }
+
         foreach (var (magic, what) in Binaries)
         {
             if (bytes.StartsWith(magic))
@@ -48,12 +50,7 @@ internal static class DocumentFormat
         }
 
         var text = Decode(bytes);
-        if (NamedButUnread.Contains(Path.GetExtension(name)))
-        {
-            throw Refused(Path.GetExtension(name)[1..].ToUpperInvariant());
-        }
-
-        return IsJson(text) ? throw Refused("JSON") : (TypeOf(text, name), text);
+        return FileTypes.OfText(text, name) is { } structured ? (structured, null) : (TypeOf(text, name), text);
     }
 
     /// <summary>The type of text that came as text.</summary>
@@ -82,7 +79,7 @@ internal static class DocumentFormat
         _ => PlainText.Extract(text),
     };
 
-    private static string Decode(ReadOnlySpan<byte> bytes)
+    internal static string Decode(ReadOnlySpan<byte> bytes)
     {
         var (encoding, skip) = bytes switch
         {
@@ -109,27 +106,8 @@ internal static class DocumentFormat
         return text.Contains('\0', StringComparison.Ordinal) ? throw Refused("of a binary type") : text;
     }
 
-    private static ApiException Refused(string what) => ApiException.Invalid(
+    internal static ApiException Refused(string what) => ApiException.Invalid(
         $"The file is {what}, which is not read by this server. {Accepted}", "file");
-
-    private static bool IsJson(string text)
-    {
-        var trimmed = text.AsSpan().Trim();
-        if (trimmed.Length < 2 || (trimmed[0], trimmed[^1]) is not (('{', '}') or ('[', ']')))
-        {
-            return false;
-        }
-
-        try
-        {
-            using var parsed = JsonDocument.Parse(text);
-            return true;
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
-    }
 
     private static bool LooksLikeMarkdown(string text)
     {
