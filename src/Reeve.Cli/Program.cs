@@ -4,6 +4,7 @@ using Reeve.Cli;
 var root = new RootCommand("Reeve: a self-hosted server that runs AI agents.")
 {
     ServeCommand.Make(),
+    ParseCommand.Make(),
     VerifyCommand.Make(),
     DoctorCommand.Make(),
     BackupCommand.Make(),

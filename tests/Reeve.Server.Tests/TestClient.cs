@@ -38,6 +38,8 @@ internal sealed class TestClient : IDisposable
 
     internal Task<TestAnswer> PostAsync(string path, string json) => SendAsync("POST", path, json);
 
+    internal Task<TestAnswer> PutAsync(string path, string json) => SendAsync("PUT", path, json);
+
     internal Task<TestAnswer> PatchAsync(string path, string json) => SendAsync("PATCH", path, json);
 
     internal Task<TestAnswer> DeleteAsync(string path) => SendAsync("DELETE", path, null);

@@ -4,7 +4,9 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
+using Reeve.Server.Retrieval.Parsing.Child;
 using Reeve.Server.Storage;
+using Reeve.Server.Tests.Process;
 
 namespace Reeve.Server.Tests;
 
@@ -78,6 +80,7 @@ internal sealed class TestServer : IAsyncDisposable
                 services.AddSingleton(options(defaults));
             }
 
+            services.AddSingleton(new ParserProgram(ReeveProcess.Executable, ["parse"]));
             services.AddSingleton<TextWriter>(output);
             services.AddSingleton(new StartSecrets(masterKey, adminKey));
             builder.Logging.SetMinimumLevel(LogLevel.Error);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Reeve.Server.Privacy;
+using Reeve.Server.Retrieval.Parsing;
 
 namespace Reeve.Server.Retrieval;
 
@@ -34,6 +35,19 @@ internal sealed record Document
 
     /// <summary>True when it is or was confidential: what it says is encrypted, and stays so.</summary>
     internal bool IsSealed { get; init; }
+
+    /// <summary>Where it stands while it is processing.</summary>
+    internal DocumentStep? Step { get; init; }
+}
+
+/// <summary>Of <see cref="DocumentStages"/>, and how far the parser is, when it says so.</summary>
+internal sealed record DocumentStep(string Stage, ParseProgress? Progress);
+
+internal static class DocumentStages
+{
+    internal const string Queued = "queued";
+    internal const string Parsing = "parsing";
+    internal const string Indexing = "indexing";
 }
 
 /// <summary>Why a document could not be read.</summary>
@@ -56,7 +70,8 @@ internal sealed record NewDocument
     /// <summary>True: the bytes came as a string of JSON, so their type and encoding need no guess.</summary>
     internal bool IsText { get; init; }
 
-    internal PrivacyClass PrivacyClass { get; init; } = PrivacyClass.Standard;
+    /// <summary>Null: standard, or as it is.</summary>
+    internal PrivacyClass? PrivacyClass { get; init; }
 
     internal JsonElement? Metadata { get; init; }
 }

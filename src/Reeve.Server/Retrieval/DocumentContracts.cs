@@ -29,12 +29,33 @@ internal static class DocumentContracts
             writer.WriteNull("error"u8);
         }
 
+        if (document.Step is { } step)
+        {
+            WriteStep(writer, step);
+        }
+
         writer.WriteNumber("chunk_count"u8, document.ChunkCount);
         writer.WriteString("privacy_class"u8, document.PrivacyClass.Word());
         writer.WritePropertyName("metadata"u8);
         document.Metadata.WriteTo(writer);
         writer.WriteTime("created_at"u8, document.CreatedAt);
         writer.WriteTime("updated_at"u8, document.UpdatedAt);
+        writer.WriteEndObject();
+    }
+
+    private static void WriteStep(Utf8JsonWriter writer, DocumentStep step)
+    {
+        writer.WriteString("stage"u8, step.Stage);
+        if (step.Progress is not { } progress)
+        {
+            writer.WriteNull("progress"u8);
+            return;
+        }
+
+        writer.WriteStartObject("progress"u8);
+        writer.WriteNumber("done"u8, progress.Done);
+        writer.WriteNumber("total"u8, progress.Total);
+        writer.WriteString("unit"u8, progress.Unit);
         writer.WriteEndObject();
     }
 

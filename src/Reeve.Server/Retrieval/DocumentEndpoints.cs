@@ -37,6 +37,10 @@ internal static class DocumentEndpoints
         documents.MapPatch("", PatchAsync).WithName("updateDocument")
             .WithSummary("Changes the name, the privacy class or the metadata of a document.")
             .Takes("DocumentChange").Answers(200, "Document", "The document.");
+        documents.MapPut("", ReplaceAsync).WithName("replaceDocument")
+            .WithSummary("Puts new content under the id of a document, at once when it is read.")
+            .Takes("DocumentCreate").TakesForm("DocumentForm").Answers(200, "Document", "The document.")
+            .Refuses(ApiErrorCodes.Conflict);
         documents.MapDelete("", DeleteAsync).WithName("deleteDocument")
             .WithSummary("Deletes a document with its text and chunks.")
             .AnswersNothing("The document is gone.");
@@ -115,8 +119,17 @@ internal static class DocumentEndpoints
         context.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 
-    private static Task RetryAsync(HttpContext context, string id, Documents documents) =>
-        AnswerAsync(context, StatusCodes.Status202Accepted, documents.Retry(context.Caller().Tenant, DocumentId(id)));
+    private static async Task ReplaceAsync(HttpContext context, string id, Documents documents, ReeveOptions options)
+    {
+        var documentId = DocumentId(id);
+        var added = await DocumentUpload.ReadAsync(context, options.Limits.UploadBytesMax);
+        await AnswerAsync(context, StatusCodes.Status200OK, await documents.ReplaceAsync(
+            context.Caller().Tenant, documentId, added, context.RequestAborted));
+    }
+
+    private static async Task RetryAsync(HttpContext context, string id, Documents documents) => await AnswerAsync(
+        context, StatusCodes.Status202Accepted,
+        await documents.RetryAsync(context.Caller().Tenant, DocumentId(id)));
 
     private static Task ChunksAsync(HttpContext context, string id, Documents documents)
     {

@@ -21,7 +21,12 @@ internal static class DocumentSchemas
             ("privacy_class", Schema.Word(PrivacyClasses.Words)),
             ("metadata", Schema.Free()),
             ("created_at", Schema.Time()),
-            ("updated_at", Schema.Time()))),
+            ("updated_at", Schema.Time()))
+            .Maybe("stage", Schema.Word(DocumentStages.Queued, DocumentStages.Parsing, DocumentStages.Indexing)
+                .About("While it is processing."))
+            .Maybe("progress", Schema.Record(
+                ("done", Schema.Integer()), ("total", Schema.Integer()), ("unit", Schema.Word("pages", "bytes")))
+                .OrNull().About("While it is processing."))),
         ("DocumentCreate", Schema.Body(
             ["name", "text"],
             ("name", Schema.Text(1, Documents.NameCharactersMax)),

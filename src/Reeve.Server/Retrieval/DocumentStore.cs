@@ -59,6 +59,14 @@ internal static class DocumentStore
         document.PrivacyClass.Word(), Metadata(session, tenant, document), document.UpdatedAt.ToUnixTimeMilliseconds(),
         document.Id, tenant.AccountId);
 
+    /// <summary>What it is now read from, and what came of that.</summary>
+    internal static void UpdateContent(DbSession session, TenantContext tenant, Document document) => session.Execute(
+        "UPDATE documents SET mime_type = $1, bytes = $2, sha256 = $3, status = $4, error_code = $5, "
+        + "error_message = $6, chunk_count = $7, updated_at = $8 WHERE id = $9 AND account_id = $10",
+        document.MimeType, document.Bytes, document.Sha256, document.Status, document.Error?.Code,
+        document.Error?.Message, document.ChunkCount, document.UpdatedAt.ToUnixTimeMilliseconds(), document.Id,
+        tenant.AccountId);
+
     private static object? Name(DbSession session, TenantContext tenant, Document document) => session.Stored(
         document.IsSealed, tenant, ContentColumns.DocumentName, document.Id, document.Name);
 
@@ -72,12 +80,20 @@ internal static class DocumentStore
 
     internal static void Delete(DbSession session, TenantContext tenant, string id)
     {
-        session.Execute("DELETE FROM chunks WHERE document_id = $1 AND account_id = $2", id, tenant.AccountId);
+        DeleteContent(session, tenant, id);
         session.Execute("DELETE FROM documents WHERE id = $1 AND account_id = $2", id, tenant.AccountId);
+    }
+
+    /// <summary>Its chunks, and the file that they are to be read from.</summary>
+    internal static void DeleteContent(DbSession session, TenantContext tenant, string id)
+    {
+        session.Execute("DELETE FROM chunks WHERE document_id = $1 AND account_id = $2", id, tenant.AccountId);
+        DocumentFileStore.Delete(session, tenant, id);
     }
 
     internal static void DeleteOfAgent(DbSession session, TenantContext tenant, string agentId)
     {
+        DocumentFileStore.DeleteOfAgent(session, tenant, agentId);
         session.Execute("DELETE FROM chunks WHERE document_id IN "
             + "(SELECT id FROM documents WHERE account_id = $1 AND agent_id = $2)", tenant.AccountId, agentId);
         session.Execute("DELETE FROM documents WHERE account_id = $1 AND agent_id = $2", tenant.AccountId, agentId);

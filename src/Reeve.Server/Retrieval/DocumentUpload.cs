@@ -40,7 +40,7 @@ internal static class DocumentUpload
             Name = body.RequiredString("name", 1, Documents.NameCharactersMax),
             Bytes = Encoding.UTF8.GetBytes(body.RequiredString("text", 1, Documents.TextCharactersMax)),
             IsText = true,
-            PrivacyClass = PrivacyClassOf(body) ?? PrivacyClass.Standard,
+            PrivacyClass = PrivacyClassOf(body),
             Metadata = body.Metadata("metadata"),
         };
         body.RejectUnknown();
@@ -56,7 +56,7 @@ internal static class DocumentUpload
             throw ApiException.Invalid("The form has no usable boundary.", "Content-Type");
         }
 
-        var form = new Form();
+        var form = new Form(body.Length);
         using var stream = new MemoryStream(body, writable: false);
         var reader = new MultipartReader(boundary, stream);
         try
@@ -74,11 +74,11 @@ internal static class DocumentUpload
         return form.ToDocument();
     }
 
-    private sealed class Form
+    private sealed class Form(int bytesMax)
     {
         private readonly Dictionary<string, string> _fields = new(StringComparer.Ordinal);
         private string? _fileName;
-        private byte[]? _file;
+        private ReadOnlyMemory<byte>? _file;
 
         internal async Task TakeAsync(MultipartSection section, CancellationToken cancellationToken)
         {
@@ -96,11 +96,12 @@ internal static class DocumentUpload
                 throw ApiException.Invalid($"{field} is given twice.", field);
             }
 
-            using var content = new MemoryStream();
+            // A file is written once: streams that grow would leave several times its size to be collected.
+            using var content = new MemoryStream(field == "file" ? bytesMax : 0);
             await section.Body.CopyToAsync(content, cancellationToken);
             if (field == "file")
             {
-                _file = content.ToArray();
+                _file = content.GetBuffer().AsMemory(0, (int)content.Length);
                 _fileName = FileNameOf(disposition!);
                 return;
             }
@@ -112,7 +113,7 @@ internal static class DocumentUpload
 
         internal NewDocument ToDocument()
         {
-            if (_file is not { Length: > 0 })
+            if (_file is not { Length: > 0 } file)
             {
                 throw ApiException.Invalid(_file is null ? "file is required." : "The file is empty.", "file");
             }
@@ -122,8 +123,8 @@ internal static class DocumentUpload
             return new NewDocument
             {
                 Name = body.RequiredString("name", 1, Documents.NameCharactersMax),
-                Bytes = _file,
-                PrivacyClass = PrivacyClassOf(body) ?? PrivacyClass.Standard,
+                Bytes = file,
+                PrivacyClass = PrivacyClassOf(body),
                 Metadata = body.Metadata("metadata"),
             };
         }

@@ -15,12 +15,11 @@ namespace Reeve.Server.Retrieval;
 internal delegate Action<DbSession>? DocumentNews(TenantContext tenant, Document document);
 
 /// <summary>
-/// The documents of agents. A document is read, cut and indexed before anything is written, and then appears whole: it
-/// is
-/// <c>ready</c> from its first moment.
+/// The documents of agents. A text is read, cut and indexed before anything is written, and then appears whole: it is
+/// <c>ready</c> from its first moment. A file of another kind is stored and left to <see cref="DocumentJobs"/>.
 /// </summary>
-internal sealed class Documents(
-    Database database, IdGenerator ids, TimeProvider time, DocumentNews? news = null) : IDisposable
+internal sealed class Documents(Database database, ReadyDocuments ready, DocumentWriter writer, DocumentJobs jobs,
+    IdGenerator ids, DocumentNews? news = null) : IDisposable
 {
     internal const int NameCharactersMax = 255;
     internal const int TextCharactersMax = 2_000_000;
@@ -28,8 +27,6 @@ internal sealed class Documents(
     private const int MetadataBytesMax = 16 * 1024;
 
     private static readonly JsonElement EmptyObject = JsonElement.Parse("{}");
-
-    private readonly ReadyDocuments _ready = new(database);
 
     // Reading a document keeps a core busy; the others stay free for runs.
     private readonly SemaphoreSlim _reading = new(Math.Max(1, Environment.ProcessorCount / 2));
@@ -43,11 +40,11 @@ internal sealed class Documents(
             : throw ApiException.NotFound("agent"));
         if (present is not null)
         {
-            return new DocumentAddition(present, Created: false);
+            return new DocumentAddition(jobs.WithStep(present), Created: false);
         }
 
-        var (mimeType, ranges, postings) = await ReadAsync(added, cancellationToken);
-        var now = Now();
+        var (mimeType, content) = await ReadAsync(added, cancellationToken);
+        var now = writer.Now();
         var document = new Document
         {
             Id = ids.New(Id.Document),
@@ -56,15 +53,23 @@ internal sealed class Documents(
             MimeType = mimeType,
             Bytes = added.Bytes.Length,
             Sha256 = sha256,
-            Status = DocumentStatuses.Ready,
-            ChunkCount = ranges.Count,
-            PrivacyClass = added.PrivacyClass,
+            Status = content is null ? DocumentStatuses.Processing : DocumentStatuses.Ready,
+            ChunkCount = content?.Ranges.Count ?? 0,
+            PrivacyClass = added.PrivacyClass ?? PrivacyClass.Standard,
             IsSealed = added.PrivacyClass == PrivacyClass.Confidential,
             Metadata = added.Metadata ?? EmptyObject,
             CreatedAt = now,
             UpdatedAt = now,
         };
-        var chunks = ranges.Select((range, index) => ToChunk(document.Id, index, range)).ToList();
+        return content is null
+            ? await AddFileAsync(tenant, document, added.Bytes, cancellationToken)
+            : await AddTextAsync(tenant, document, content);
+    }
+
+    private async Task<DocumentAddition> AddTextAsync(TenantContext tenant, Document document, DocumentContent content)
+    {
+        var chunks = writer.ToChunks(document.Id, content.Ranges);
+        var postings = content.Postings;
         var tell = news?.Invoke(tenant, document);
         var addition = await database.WriteAsync(session =>
         {
@@ -76,27 +81,91 @@ internal sealed class Documents(
 
             return inserted;
         });
-        _ready.Forget(tenant, agentId);
+        ready.Forget(tenant, document.AgentId);
         return addition;
+    }
+
+    private async Task<DocumentAddition> AddFileAsync(
+        TenantContext tenant, Document document, ReadOnlyMemory<byte> file, CancellationToken cancellationToken)
+    {
+        var addition = await database.WriteAsync(session =>
+        {
+            var inserted = Insert(session, tenant, document);
+            if (inserted.Created)
+            {
+                DocumentFileStore.Insert(session, tenant, document.Id, file, document.IsSealed);
+            }
+
+            return inserted;
+        });
+        ready.Forget(tenant, document.AgentId);
+        jobs.Begin(tenant, addition.Document.Id);
+        await jobs.WaitAsync(addition.Document.Id, cancellationToken);
+        return addition with { Document = Get(tenant, addition.Document.Id) };
+    }
+
+    /// <summary>
+    /// Puts new content under the id of a document: it is read first, and then takes the place of the old at once.
+    /// </summary>
+    internal async Task<Document> ReplaceAsync(
+        TenantContext tenant, string id, NewDocument added, CancellationToken cancellationToken)
+    {
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(added.Bytes.Span));
+        var present = Get(tenant, id);
+        var (mimeType, read) = await ReadAsync(added, cancellationToken);
+        var content = read ?? await ReadFileAsync(mimeType, added, cancellationToken);
+        var chunks = writer.ToChunks(id, content.Ranges);
+        var now = writer.Now();
+        var tell = news?.Invoke(tenant, present with { Status = DocumentStatuses.Ready, UpdatedAt = now });
+        var replaced = await database.WriteAsync(session =>
+        {
+            var document = Require(session, tenant, id);
+            if (DocumentStore.FindByHash(session, tenant, document.AgentId, sha256) is { } other && other.Id != id)
+            {
+                throw new ApiException(ApiErrorCodes.Conflict,
+                    "The agent has these bytes as another document; delete that one, or change this one's content.");
+            }
+
+            var changed = Changed(session, tenant, document,
+                new DocumentPatch(added.Name, added.PrivacyClass, null), added.Metadata ?? document.Metadata) with
+            {
+                MimeType = mimeType,
+                Bytes = added.Bytes.Length,
+                Sha256 = sha256,
+                Status = DocumentStatuses.Ready,
+                Error = null,
+                ChunkCount = content.Ranges.Count,
+                UpdatedAt = now,
+                Step = null,
+            };
+            DocumentWriter.Replace(session, tenant, changed, chunks, content.Postings);
+            DocumentStore.UpdateContent(session, tenant, changed);
+            tell?.Invoke(session);
+            return changed;
+        });
+        ready.Forget(tenant, replaced.AgentId);
+        return replaced;
     }
 
     public void Dispose() => _reading.Dispose();
 
-    internal Document Get(TenantContext tenant, string id) => database.Read(session => Require(session, tenant, id));
+    internal Document Get(TenantContext tenant, string id) =>
+        jobs.WithStep(database.Read(session => Require(session, tenant, id)));
 
     /// <summary>Newest first.</summary>
     internal IReadOnlyList<Document> List(
         TenantContext tenant, string agentId, string? status, string? after, int limit) =>
-        database.Read(session => DocumentStore.List(session, tenant, agentId, status, after, limit));
+        database.Read(session => DocumentStore.List(session, tenant, agentId, status, after, limit))
+            .ConvertAll(jobs.WithStep);
 
     /// <summary>The agent's documents of any status, for its <c>document_count</c>.</summary>
     internal long Count(TenantContext tenant, string agentId) =>
         database.Read(session => DocumentStore.CountOf(session, tenant, agentId));
 
-    internal bool HasReady(TenantContext tenant, string agentId) => _ready.Find(tenant, agentId).HasReady;
+    internal bool HasReady(TenantContext tenant, string agentId) => ready.Find(tenant, agentId).HasReady;
 
     /// <summary>True when what a run of the agent reads may be encrypted.</summary>
-    internal bool HasSealed(TenantContext tenant, string agentId) => _ready.Find(tenant, agentId).HasSealed;
+    internal bool HasSealed(TenantContext tenant, string agentId) => ready.Find(tenant, agentId).HasSealed;
 
     internal async Task<Document> PatchAsync(TenantContext tenant, string id, DocumentPatch patch)
     {
@@ -104,26 +173,34 @@ internal sealed class Documents(
         {
             var document = Require(session, tenant, id);
             var metadata = patch.ResetMetadata ? EmptyObject : document.Metadata;
-            var changed = document with
-            {
-                Name = patch.Name ?? document.Name,
-                PrivacyClass = patch.PrivacyClass ?? document.PrivacyClass,
-                IsSealed = document.IsSealed || patch.PrivacyClass == PrivacyClass.Confidential,
-                Metadata = patch.Metadata is { } given ? Bounded(Merge(metadata, given)) : metadata,
-                UpdatedAt = Now(),
-            };
-            DocumentStore.Update(session, tenant, changed);
-            if (changed.IsSealed && !document.IsSealed)
-            {
-                DocumentStore.SealChunks(session, tenant, id);
-                SearchIndexStore.Blind(
-                    session, tenant, document.AgentId, DocumentStore.NumberOf(session, tenant, id)!.Value);
-            }
-
-            return changed;
+            return Changed(session, tenant, document, patch,
+                patch.Metadata is { } given ? Bounded(Merge(metadata, given)) : metadata);
         });
-        _ready.Forget(tenant, patched.AgentId);
-        return patched;
+        ready.Forget(tenant, patched.AgentId);
+        return jobs.WithStep(patched);
+    }
+
+    private Document Changed(
+        DbSession session, TenantContext tenant, Document document, DocumentPatch patch, JsonElement metadata)
+    {
+        var changed = document with
+        {
+            Name = patch.Name ?? document.Name,
+            PrivacyClass = patch.PrivacyClass ?? document.PrivacyClass,
+            IsSealed = document.IsSealed || patch.PrivacyClass == PrivacyClass.Confidential,
+            Metadata = metadata,
+            UpdatedAt = writer.Now(),
+        };
+        DocumentStore.Update(session, tenant, changed);
+        if (changed.IsSealed && !document.IsSealed)
+        {
+            DocumentFileStore.Seal(session, tenant, document.Id);
+            DocumentStore.SealChunks(session, tenant, document.Id);
+            SearchIndexStore.Blind(
+                session, tenant, document.AgentId, DocumentStore.NumberOf(session, tenant, document.Id)!.Value);
+        }
+
+        return changed;
     }
 
     /// <summary>Erases the text, the chunks and the index rows; when it returns nothing of them is left.</summary>
@@ -135,11 +212,11 @@ internal sealed class Documents(
             var number = DocumentStore.NumberOf(session, tenant, id)!.Value;
             SearchIndexStore.Remove(session, tenant, document.AgentId, number, document.ChunkCount);
             DocumentStore.Delete(session, tenant, id);
-            AuditLog.Append(session, tenant, AuditTypes.DocumentDeleted, document.Id, Now(),
+            AuditLog.Append(session, tenant, AuditTypes.DocumentDeleted, document.Id, writer.Now(),
                 AuditLog.Detail(("agent_id", document.AgentId)));
             return document;
         });
-        _ready.Forget(tenant, document.AgentId);
+        ready.Forget(tenant, document.AgentId);
     }
 
     /// <summary>Part of the transaction that deletes an agent; <see cref="Forget"/> follows its commit.</summary>
@@ -149,14 +226,31 @@ internal sealed class Documents(
         DocumentStore.DeleteOfAgent(session, tenant, agentId);
     }
 
-    internal void Forget(TenantContext tenant, string agentId) => _ready.Forget(tenant, agentId);
+    internal void Forget(TenantContext tenant, string agentId) => ready.Forget(tenant, agentId);
 
     /// <summary>Reads a failed document again.</summary>
-    internal Document Retry(TenantContext tenant, string id)
+    internal async Task<Document> RetryAsync(TenantContext tenant, string id)
     {
-        var document = Get(tenant, id);
-        throw new ApiException(ApiErrorCodes.Conflict,
-            $"The document is {document.Status}; only a failed one can be tried again.");
+        await database.WriteAsync(session =>
+        {
+            var document = Require(session, tenant, id);
+            if (document.Status != DocumentStatuses.Failed)
+            {
+                throw new ApiException(ApiErrorCodes.Conflict,
+                    $"The document is {document.Status}; only a failed one can be tried again.");
+            }
+
+            DocumentStore.UpdateContent(session, tenant, document with
+            {
+                Status = DocumentStatuses.Processing,
+                Error = null,
+                UpdatedAt = writer.Now(),
+            });
+            return true;
+        });
+        var answer = Get(tenant, id);
+        jobs.Begin(tenant, id);
+        return answer;
     }
 
     /// <summary>In the order of the text, after the chunk named, which may be gone.</summary>
@@ -168,14 +262,14 @@ internal sealed class Documents(
             return DocumentStore.Chunks(session, tenant, id, position, limit);
         });
 
-    private async Task<(string MimeType, List<ChunkRange> Ranges, DocumentPostings Postings)> ReadAsync(
+    /// <summary>The content is null when the parser has to read it.</summary>
+    private async Task<(string MimeType, DocumentContent? Content)> ReadAsync(
         NewDocument added, CancellationToken cancellationToken)
     {
         await _reading.WaitAsync(cancellationToken);
         try
         {
-            var (mimeType, ranges) = Read(added);
-            return (mimeType, ranges, DocumentPostings.Of(ranges));
+            return Read(added);
         }
         finally
         {
@@ -183,26 +277,25 @@ internal sealed class Documents(
         }
     }
 
-    private static (string MimeType, List<ChunkRange> Ranges) Read(NewDocument added)
+    private static (string MimeType, DocumentContent? Content) Read(NewDocument added)
     {
         var param = added.IsText ? "text" : "file";
-        string mimeType;
-        string text;
-        if (added.IsText)
+        var text = added.IsText ? System.Text.Encoding.UTF8.GetString(added.Bytes.Span) : null;
+        var mimeType = text is null ? null : TextFormat.TypeOf(text, added.Name);
+        if (text is null)
         {
-            text = System.Text.Encoding.UTF8.GetString(added.Bytes.Span);
-            mimeType = TextFormat.TypeOf(text, added.Name);
+            (mimeType, text) = TextFormat.ReadFile(added.Bytes.Span, added.Name);
         }
-        else
+
+        if (text is null)
         {
-            (mimeType, var found) = TextFormat.ReadFile(added.Bytes.Span, added.Name);
-            text = found ?? throw TextFormat.Refused(mimeType);
+            return (mimeType!, null);
         }
 
         ExtractedText extracted;
         try
         {
-            extracted = TextFormat.Extract(mimeType, text);
+            extracted = TextFormat.Extract(mimeType!, text);
         }
         catch (ApiException error) when (error.Param is null)
         {
@@ -211,23 +304,42 @@ internal sealed class Documents(
 
         return extracted.Blocks.Count == 0
             ? throw ApiException.Invalid("The document has no text to answer from.", param)
-            : (mimeType, Chunker.Split(extracted));
+            : (mimeType!, ContentOf(extracted));
     }
 
-    private Chunk ToChunk(string documentId, int index, ChunkRange range) => new()
+    private async Task<DocumentContent> ReadFileAsync(
+        string mimeType, NewDocument added, CancellationToken cancellationToken)
     {
-        Id = ids.New(Id.Chunk),
-        DocumentId = documentId,
-        Index = index,
-        Text = range.Text,
-        Start = range.Start,
-        End = range.End,
-        Headings = range.Headings,
-        Page = range.Page,
-    };
+        try
+        {
+            return ContentOf(await jobs.ReadAsync(mimeType, added.Bytes, cancellationToken));
+        }
+        catch (ParseException error)
+        {
+            throw ApiException.Invalid(error.Message, "file");
+        }
+    }
+
+    private static DocumentContent ContentOf(ExtractedText text)
+    {
+        var ranges = Chunker.Split(text);
+        return new DocumentContent(ranges, DocumentPostings.Of(ranges));
+    }
 
     private static DocumentAddition Insert(
         DbSession session, TenantContext tenant, Document document, List<Chunk> chunks, DocumentPostings postings)
+    {
+        var inserted = Insert(session, tenant, document);
+        if (inserted.Created)
+        {
+            DocumentWriter.Index(session, tenant, document,
+                DocumentStore.NumberOf(session, tenant, document.Id)!.Value, chunks, postings);
+        }
+
+        return inserted;
+    }
+
+    private static DocumentAddition Insert(DbSession session, TenantContext tenant, Document document)
     {
         if (!DocumentStore.AgentExists(session, tenant, document.AgentId))
         {
@@ -239,14 +351,7 @@ internal sealed class Documents(
             return new DocumentAddition(present, Created: false);
         }
 
-        var number = DocumentStore.Insert(session, tenant, document);
-        foreach (var chunk in chunks)
-        {
-            DocumentStore.InsertChunk(session, tenant, chunk, document.IsSealed);
-        }
-
-        SearchIndexStore.Add(session, tenant, document.AgentId, number, chunks.Count,
-            document.IsSealed ? postings.Blinded(session.ContentKey(tenant), document.AgentId) : postings);
+        DocumentStore.Insert(session, tenant, document);
         return new DocumentAddition(document, Created: true);
     }
 
@@ -280,8 +385,4 @@ internal sealed class Documents(
 
         return JsonElement.Parse(buffer.WrittenSpan);
     }
-
-    // Whole milliseconds, as they are stored: the answer to a POST and to the GET after it are the same.
-    private DateTimeOffset Now() =>
-        DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
 }

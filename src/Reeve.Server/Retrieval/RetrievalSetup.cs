@@ -1,3 +1,4 @@
+using Reeve.Server.Retrieval.Parsing.Child;
 using Reeve.Server.Tools;
 
 namespace Reeve.Server.Retrieval;
@@ -7,6 +8,13 @@ internal static class RetrievalSetup
     internal static void AddRetrieval(this IServiceCollection services)
     {
         services.AddSingleton(DocumentSchemas.All);
+        services.AddSingleton(ParserProgram.Own());
+        services.AddSingleton<ParserOptions>();
+        services.AddSingleton<Parser>();
+        services.AddSingleton<ReadyDocuments>();
+        services.AddSingleton<DocumentWriter>();
+        services.AddSingleton<DocumentJobs>();
+        services.AddHostedService(static provider => provider.GetRequiredService<DocumentJobs>());
         services.AddSingleton<Documents>();
         services.AddSingleton<Retriever>();
         services.AddSingleton<IBuiltinTool, KnowledgeTool>();

@@ -17,6 +17,7 @@ internal static class ContentColumns
     internal const string CopiedSources = "copied_messages.sources";
     internal const string DocumentName = "documents.name";
     internal const string DocumentMetadata = "documents.metadata";
+    internal const string DocumentFile = "document_files.bytes";
     internal const string ChunkHeadings = "chunks.headings";
     internal const string ChunkText = "chunks.text";
 }

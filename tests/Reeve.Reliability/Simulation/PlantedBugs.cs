@@ -58,9 +58,9 @@ internal sealed class PlantedBugs : IDisposable
             "        if (start.Idempotency is { } scope)\n",
             "        if (start.Idempotency is { } scope && !@forget_key@)\n"),
         new("lose_document", "a document is acknowledged and not kept", "I1", "Retrieval/Documents.cs",
-            "            var inserted = Insert(session,",
+            "            var inserted = Insert(session, tenant, document, chunks",
             "            var inserted = @lose_document@ ? new DocumentAddition(document, Created: true)\n"
-            + "                : Insert(session,"),
+            + "                : Insert(session, tenant, document, chunks"),
         new("deaf_cancel", "a cancel is acknowledged and the run goes on", "I4", "Runs/RunHost.cs",
             "        var now = time.GetUtcNow();\n        if (!await database",
             "        if (@deaf_cancel@)\n        {\n            return false;\n        }\n\n"

@@ -42,6 +42,7 @@ internal static class ApiBodies
         ["POST /v1/agents/{id}/documents"] = """{"name":"Made","text":"A line."}""",
         ["POST /v1/agents/{id}/search"] = """{"query":"canary"}""",
         ["PATCH /v1/documents/{id}"] = """{"name":"Changed"}""",
+        ["PUT /v1/documents/{id}"] = """{"name":"Other.md","text":"Other words."}""",
         ["POST /v1/conversations"] = """{"agent":"{agent}"}""",
         ["PATCH /v1/conversations/{id}"] = """{"title":"Changed"}""",
         ["POST /v1/conversations/{id}/fork"] = "{}",

@@ -178,7 +178,7 @@ public sealed class MalformedBodyTests
 
     private static int BodyBytesMax(ApiRoute route) => route.Name switch
     {
-        "POST /v1/agents/{id}/documents" => 32 << 20,
+        "POST /v1/agents/{id}/documents" or "PUT /v1/documents/{id}" => 32 << 20,
         "POST /v1/chat/completions" or "POST /v1/embeddings" => 20 << 20,
         _ => 1 << 20,
     };

@@ -19,7 +19,7 @@ public sealed class MalformedRequestTests
         "PATCH /v1/api-keys/{id}/limits", "PATCH /v1/conversations/{id}", "PATCH /v1/documents/{id}",
         "POST /v1/accounts", "POST /v1/agents", "POST /v1/agents/{id}/documents", "POST /v1/agents/{id}/search",
         "POST /v1/api-keys", "POST /v1/conversations", "POST /v1/conversations/{id}/fork",
-        "POST /v1/documents/{id}/retry",
+        "POST /v1/documents/{id}/retry", "PUT /v1/documents/{id}",
     ];
 
     private static readonly string[] Values =

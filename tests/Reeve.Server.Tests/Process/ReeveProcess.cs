@@ -23,6 +23,13 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
         _process.ErrorDataReceived += (_, line) => Receive(_errors, line.Data);
     }
 
+    /// <summary>
+    /// artifacts/bin/Reeve.Server.Tests/CONFIGURATION beside artifacts/bin/Reeve.Cli/CONFIGURATION.
+    /// </summary>
+    internal static string Executable { get; } = Path.Combine(
+        new DirectoryInfo(AppContext.BaseDirectory).Parent!.Parent!.FullName, "Reeve.Cli",
+        new DirectoryInfo(AppContext.BaseDirectory).Name, "reeve");
+
     internal string Output => Text(_output);
 
     /// <summary>
@@ -146,10 +153,7 @@ internal sealed partial class ReeveProcess : IAsyncDisposable
 
     private static ProcessStartInfo StartInfo(string folder, string[] args, (string Name, string Value)[] environment)
     {
-        // artifacts/bin/Reeve.Server.Tests/CONFIGURATION beside artifacts/bin/Reeve.Cli/CONFIGURATION.
-        var own = new DirectoryInfo(AppContext.BaseDirectory);
-        var info = new ProcessStartInfo(Path.Combine(own.Parent!.Parent!.FullName, "Reeve.Cli", own.Name, "reeve"),
-            args)
+        var info = new ProcessStartInfo(Executable, args)
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,

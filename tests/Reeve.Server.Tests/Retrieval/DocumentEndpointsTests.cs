@@ -27,6 +27,7 @@ public sealed class DocumentEndpointsTests : IAsyncLifetime
     [InlineData("PATCH", "/v1/documents/{id}", "{}", false)]
     [InlineData("POST", "/v1/documents/{id}/retry", null, false)]
     [InlineData("GET", "/v1/documents/{id}/chunks", null, false)]
+    [InlineData("PUT", "/v1/documents/{id}", """{"name":"a","text":"b"}""", false)]
     [InlineData("DELETE", "/v1/documents/{id}", null, false)]
     public async Task Endpoint_WhoMayNot_IsRefused(string method, string path, string? body, bool chatMay)
     {
@@ -127,7 +128,7 @@ public sealed class DocumentEndpointsTests : IAsyncLifetime
         var nothing = new StringContent("");
         Assert.Equal((400, "file"), Refusal(await UploadAsync((png, "file", "a.png"))));
         Assert.Equal((400, "file"), Refusal(await UploadAsync((nothing, "file", "a.txt"))));
-        Assert.Equal((400, "file"), Refusal(await UploadAsync(File("a,b\n1,2", "a.csv"))));
+        Assert.Equal((400, "file"), Refusal(await UploadAsync(File("{\\rtf1 a}", "a.rtf"))));
         Assert.Equal((400, "privacy_class"), Refusal(await UploadAsync(File("x", "a"), ("privacy_class", "none"))));
         Assert.Equal((400, "metadata"), Refusal(await UploadAsync(File("x", "a"), ("metadata", "[1]"))));
         Assert.Equal((400, "name"), Refusal(await UploadAsync(File("x", "a"), ("name", ""))));

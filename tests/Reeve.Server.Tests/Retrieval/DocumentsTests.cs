@@ -91,7 +91,7 @@ public sealed class DocumentsTests : IDisposable
         [
             () => Task.FromResult(_world.Documents.Get(Theirs, id)),
             () => Task.FromResult(_world.Documents.Chunks(Theirs, id, null, 5)),
-            () => Task.FromResult(_world.Documents.Retry(Theirs, id)),
+            () => _world.Documents.RetryAsync(Theirs, id),
             () => _world.Documents.PatchAsync(Theirs, id, new DocumentPatch("mine", null, null)),
             () => _world.Documents.DeleteAsync(Theirs, id),
         ])
@@ -145,7 +145,7 @@ public sealed class DocumentsTests : IDisposable
     {
         var id = (await _world.AddAsync("Words.")).Id;
 
-        var error = await RefusedAsync(() => Task.FromResult(_world.Documents.Retry(Ours, id)));
+        var error = await RefusedAsync(() => _world.Documents.RetryAsync(Ours, id));
 
         Assert.Equal("conflict", error.Code.Code);
     }

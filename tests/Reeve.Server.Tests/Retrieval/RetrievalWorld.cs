@@ -4,7 +4,9 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Reeve.Server.Http;
 using Reeve.Server.Retrieval;
+using Reeve.Server.Retrieval.Parsing.Child;
 using Reeve.Server.Storage;
+using Reeve.Server.Tests.Process;
 
 namespace Reeve.Server.Tests.Retrieval;
 
@@ -14,6 +16,8 @@ internal sealed class RetrievalWorld : IDisposable
     internal static readonly TenantContext Ours = new("acct_A");
     internal static readonly TenantContext Theirs = new("acct_B");
 
+    private readonly Parser _parser;
+    private readonly DocumentJobs _jobs;
     private readonly string _folder = Directory.CreateTempSubdirectory("reeve-retrieval-").FullName;
 
     internal RetrievalWorld()
@@ -32,7 +36,13 @@ internal sealed class RetrievalWorld : IDisposable
         }
 
         Database.Start();
-        Documents = new Documents(Database, new IdGenerator(Time), Time);
+        var ids = new IdGenerator(Time);
+        var ready = new ReadyDocuments(Database);
+        var writer = new DocumentWriter(Database, ready, ids, Time);
+        _parser = new Parser(new ParserProgram(ReeveProcess.Executable, ["parse"]), new ParserOptions(), Time,
+            NullLogger<Parser>.Instance);
+        _jobs = new DocumentJobs(Database, _parser, writer, Time, NullLogger<DocumentJobs>.Instance);
+        Documents = new Documents(Database, ready, writer, _jobs, ids);
         Retriever = new Retriever(Database);
     }
 
@@ -78,6 +88,8 @@ internal sealed class RetrievalWorld : IDisposable
     public void Dispose()
     {
         Documents.Dispose();
+        _jobs.Dispose();
+        _parser.Dispose();
         Database.Dispose();
         Directory.Delete(_folder, recursive: true);
     }

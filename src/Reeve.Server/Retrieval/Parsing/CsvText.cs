@@ -8,6 +8,9 @@ internal static class CsvText
     private const int CellCharactersMax = 100_000;
     private const int SampleLines = 20;
 
+    /// <summary>Fewer than a cell may have: no cell of a sample is too long.</summary>
+    private const int SampleCharacters = 64_000;
+
     internal static void Write(string source, BlockWriter writer)
     {
         var rows = new RowWriter(writer);
@@ -22,6 +25,7 @@ internal static class CsvText
     /// <summary>The one that stands equally often, and at all, in most of the first lines.</summary>
     private static char Delimiter(string source)
     {
+        source = source[..Math.Min(source.Length, SampleCharacters)];
         var (best, bestScore) = (',', -1.0);
         foreach (var candidate in (char[])[',', ';', '\t', '|'])
         {

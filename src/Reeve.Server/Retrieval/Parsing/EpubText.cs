@@ -9,6 +9,7 @@ namespace Reeve.Server.Retrieval.Parsing;
 internal static class EpubText
 {
     private const int ChaptersMax = 5_000;
+    private const int DepthMax = 64;
 
     private static readonly XmlReaderSettings Settings = new()
     {
@@ -70,7 +71,20 @@ internal static class EpubText
 
     private static XDocument Load(ZipArchive archive, string name)
     {
-        var entry = archive.GetEntry(name) ?? throw ParseException.Damaged($"the part {name} is missing.");
+        var entry = archive.GetEntry(name) ?? throw ParseException.Damaged("a part is missing that another names.");
+        using (var part = entry.Open())
+        {
+            // Before a tree is built: each level of it makes the next one dearer.
+            using var levels = XmlReader.Create(part, Settings);
+            while (levels.Read())
+            {
+                if (levels.Depth > DepthMax)
+                {
+                    throw ParseException.TooComplex($"The book's index is nested deeper than {DepthMax} levels.");
+                }
+            }
+        }
+
         using var stream = entry.Open();
         using var reader = XmlReader.Create(stream, Settings);
         return XDocument.Load(reader);
