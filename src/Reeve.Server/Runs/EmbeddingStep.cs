@@ -31,12 +31,13 @@ internal sealed partial class EmbeddingStep(
             return;
         }
 
+        var sent = 0;
         GeneratedEmbeddings<Embedding<float>> made;
         try
         {
             made = await plan.Route.Generator.GenerateAsync(
-                Leaving(request, plan), new EmbeddingGenerationOptions { Dimensions = request.Dimensions },
-                cancellationToken);
+                Leaving(request, plan, () => sent++),
+                new EmbeddingGenerationOptions { Dimensions = request.Dimensions }, cancellationToken);
             RequireWhatWasAsked(request, route, made);
             visit.Succeed();
         }
@@ -49,7 +50,7 @@ internal sealed partial class EmbeddingStep(
         }
         catch (OperationCanceledException) when (run.IsCancelRequested || !run.IsStopped)
         {
-            await ending.WriteAsync(run, [], Counted("cancelled", request));
+            await ending.WriteAsync(run, [], Counted("cancelled", request.Texts.Take(sent)));
             throw;
         }
 
@@ -57,7 +58,7 @@ internal sealed partial class EmbeddingStep(
         request.Vectors = [.. made.Select(static one => one.Vector)];
         var end = made.Usage?.InputTokenCount is { } tokens
             ? new CallEnd("completed", tokens, 0)
-            : Counted("completed", request);
+            : Counted("completed", request.Texts);
         await ending.WriteAsync(
             run, [], end with { VectorsSha256 = Hash(request.Vectors) }, new RunCompleted());
         failpoints.Hit(Failpoints.LoopCallEnded);
@@ -65,12 +66,17 @@ internal sealed partial class EmbeddingStep(
 
     /// <summary>
     /// The texts as the provider gets them. Each is masked by itself, so that a text has the same vector whatever
-    /// stands beside it.
+    /// stands beside it. They are taken as they are sent, in batches, so that who counts them knows how far it came.
     /// </summary>
-    private IEnumerable<string> Leaving(EmbeddingRequest request, PlannedCall plan) =>
-        PrivacyGate.MustMask(plan.PrivacyClass, plan.Route.Privacy)
-            ? request.Texts.Select(text => new Masker(personal, []).Mask(text))
-            : request.Texts;
+    private IEnumerable<string> Leaving(EmbeddingRequest request, PlannedCall plan, Action count)
+    {
+        var isMasked = PrivacyGate.MustMask(plan.PrivacyClass, plan.Route.Privacy);
+        foreach (var text in request.Texts)
+        {
+            count();
+            yield return isMasked ? new Masker(personal, []).Mask(text) : text;
+        }
+    }
 
     private static void RequireWhatWasAsked(
         EmbeddingRequest request, RouteKey route, GeneratedEmbeddings<Embedding<float>> made)
@@ -102,8 +108,8 @@ internal sealed partial class EmbeddingStep(
         });
     }
 
-    private static CallEnd Counted(string outcome, EmbeddingRequest request) =>
-        new(outcome, request.Texts.Sum(static text => (long)TokenCounter.Count(text)), 0) { IsEstimated = true };
+    private static CallEnd Counted(string outcome, IEnumerable<string> texts) =>
+        new(outcome, texts.Sum(static text => (long)TokenCounter.Count(text)), 0) { IsEstimated = true };
 
     private static string Hash(IReadOnlyList<ReadOnlyMemory<float>> vectors)
     {

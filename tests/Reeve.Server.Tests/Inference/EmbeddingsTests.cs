@@ -45,11 +45,13 @@ public sealed class EmbeddingsTests
             JsonElement.DeepEquals(JsonElement.Parse(request), provider.Bodies[0]), provider.Bodies[0].GetRawText());
     }
 
-    [Fact]
-    public async Task Generate_ZerosInThePlaceOfUsage_AreNoUsage()
+    [Theory]
+    [InlineData("0")]
+    [InlineData("99000000")]
+    public async Task Generate_ImpossibleUsage_IsNoUsage(string count)
     {
-        await using var provider = await LoopbackProvider.StartAsync(
-            Ollama.Replace("\"prompt_eval_count\":5", "\"prompt_eval_count\":0", StringComparison.Ordinal));
+        await using var provider = await LoopbackProvider.StartAsync(Ollama.Replace(
+            "\"prompt_eval_count\":5", $"\"prompt_eval_count\":{count}", StringComparison.Ordinal));
         using var generator = Sample.Embeddings("ollama", provider);
         Assert.Null((await generator.GenerateAsync(["a", "b"], null, Cancellation)).Usage);
     }

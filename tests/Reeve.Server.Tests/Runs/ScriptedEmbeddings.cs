@@ -17,6 +17,9 @@ internal sealed class ScriptedEmbeddings : IEmbeddingGenerator<string, Embedding
     /// <summary>What it was asked, one list a request.</summary>
     internal ConcurrentQueue<IReadOnlyList<string>> Asked { get; } = new();
 
+    /// <summary>Texts of a request; more are asked for one after the other.</summary>
+    internal int TextsMax { get; set; } = 2_048;
+
     /// <summary>Tokens that it reports; null: none.</summary>
     internal long? Tokens { get; set; } = 5;
 
@@ -50,9 +53,14 @@ internal sealed class ScriptedEmbeddings : IEmbeddingGenerator<string, Embedding
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null,
         CancellationToken cancellationToken = default)
     {
-        List<string> texts = [.. values];
-        Asked.Enqueue(texts);
-        await Gate.WaitAsync(cancellationToken);
+        var texts = new List<string>();
+        foreach (var batch in values.Chunk(TextsMax))
+        {
+            texts.AddRange(batch);
+            Asked.Enqueue(batch);
+            await Gate.WaitAsync(cancellationToken);
+        }
+
         if (Fault is not null)
         {
             throw Fault;

@@ -15,6 +15,12 @@ internal abstract class ProviderEmbeddings(
     /// <summary>No model makes longer vectors.</summary>
     private const int DimensionsMax = 65_536;
 
+    /// <summary>
+    /// No text has ten times the tokens that its model can hold, even where that was configured too low. Such a report
+    /// would use up the month's tokens of a key at once, so it counts as none.
+    /// </summary>
+    private const int ContextsMax = 10;
+
     private protected Model Model { get; } = model;
 
     /// <summary>
@@ -101,6 +107,11 @@ internal abstract class ProviderEmbeddings(
         using var body = await call.ReadWholeAsync();
         var vectors = new float[texts.Length][];
         var tokens = ReadAnswer(body.Memory, vectors);
+        if (tokens > ContextsMax * (long)Model.ContextTokens * texts.Length)
+        {
+            tokens = null;
+        }
+
         var length = made.Count > 0 ? made[0].Vector.Length : vectors[0]?.Length;
         foreach (var vector in vectors)
         {
