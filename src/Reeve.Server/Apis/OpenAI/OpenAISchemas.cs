@@ -39,7 +39,8 @@ internal static class OpenAISchemas
             ("frequency_penalty", Schema.Number(-2, 2)),
             ("presence_penalty", Schema.Number(-2, 2)),
             ("seed", Schema.Integer(null)),
-            ("stop", Schema.Any().About("A string, or up to 16 of them.")),
+            ("stop", Schema.AnyOf(Schema.Text(1, 1_000), Schema.List(Schema.Text(1, 1_000), 0, 16))
+                .About("A string, or up to 16 of them.")),
             ("stream", Schema.Flag()),
             ("stream_options", Open(Schema.Body([], ("include_usage", Schema.Flag())))),
             ("user", Schema.Text(1, 128)),

@@ -44,7 +44,8 @@ internal static class MatrixFields
         "context.metadata.*", "filter.*", "metadata.*", "output_schema.*", "tools[].actions[].parameters.*",
         "tools[].config.*", "user.metadata.*",
         ".*", "nonce", "privacy.encryptedPrompt",
-        "messages[].tool_call_id", "messages[].tool_calls[].*", "models[]", "response_format.*", "tools[].*", "user",
+        "messages[].tool_call_id", "messages[].tool_calls[].*", "models[]", "response_format.*", "stop", "stop[]",
+        "tools[].*", "user",
     };
 
     /// <summary>Every field of an operation that can hold text, also inside of objects and lists.</summary>

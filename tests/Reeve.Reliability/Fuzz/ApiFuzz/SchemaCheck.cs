@@ -62,8 +62,8 @@ internal sealed class SchemaCheck(ApiSpec spec)
             "const" => JsonElement.DeepEquals(argument, value),
             "oneOf" => argument.EnumerateArray().Count(one => Errors(one, value, isStrict).Count == 0) == 1,
             "anyOf" => argument.EnumerateArray().Any(one => Errors(one, value, isStrict).Count == 0),
-            "minimum" => value.ValueKind != JsonValueKind.Number || value.GetDouble() >= argument.GetDouble(),
-            "maximum" => value.ValueKind != JsonValueKind.Number || value.GetDouble() <= argument.GetDouble(),
+            "minimum" => value.ValueKind != JsonValueKind.Number || Compare(value, argument) >= 0,
+            "maximum" => value.ValueKind != JsonValueKind.Number || Compare(value, argument) <= 0,
             "minLength" => value.ValueKind != JsonValueKind.String || Length(value) >= argument.GetInt32(),
             "maxLength" => value.ValueKind != JsonValueKind.String || Length(value) <= argument.GetInt32(),
             "minItems" => value.ValueKind != JsonValueKind.Array || value.GetArrayLength() >= argument.GetInt32(),
@@ -133,6 +133,12 @@ internal sealed class SchemaCheck(ApiSpec spec)
         JsonValueKind.Null => type == "null",
         _ => false,
     };
+
+    /// <summary>Exactly where both fit a decimal: as doubles, 2^53 and the next integer would be the same.</summary>
+    private static int Compare(JsonElement left, JsonElement right) =>
+        left.TryGetDecimal(out var first) && right.TryGetDecimal(out var second)
+            ? first.CompareTo(second)
+            : left.GetDouble().CompareTo(right.GetDouble());
 
     /// <summary>In Unicode scalar values.</summary>
     private static int Length(JsonElement value) => value.GetString()!.EnumerateRunes().Count();
