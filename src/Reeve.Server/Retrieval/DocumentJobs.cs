@@ -12,7 +12,8 @@ namespace Reeve.Server.Retrieval;
 /// <item>the parser reads the file when there is one free;</item>
 /// <item>one transaction writes chunks, index and status, if the document still is what was read.</item>
 /// </list>
-/// A job that a stop or a crash ended begins again at the next start.
+/// A job that a stop or a crash ended begins again at the next start, and so does the encryption of a document that
+/// became confidential.
 /// </summary>
 internal sealed partial class DocumentJobs(
     Database database, Parser parser, DocumentWriter writer, TimeProvider time, ILogger<DocumentJobs> logger)
@@ -23,6 +24,7 @@ internal sealed partial class DocumentJobs(
 
     private readonly ConcurrentDictionary<string, Job> _jobs = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _stop = new();
+    private Task _sealing = Task.CompletedTask;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
@@ -31,13 +33,14 @@ internal sealed partial class DocumentJobs(
             Begin(tenant, id);
         }
 
+        _sealing = Task.Run(SealAsync, CancellationToken.None);
         return Task.CompletedTask;
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _stop.CancelAsync();
-        await Task.WhenAll(_jobs.Values.Select(static job => job.Done));
+        await Task.WhenAll(_jobs.Values.Select(static job => job.Done).Append(_sealing));
     }
 
     public void Dispose() => _stop.Dispose();
@@ -114,6 +117,28 @@ internal sealed partial class DocumentJobs(
         }
     }
 
+    private async Task SealAsync()
+    {
+        foreach (var (tenant, id) in database.Read(DocumentStore.HalfSealed))
+        {
+            if (_stop.IsCancellationRequested)
+            {
+                return;
+            }
+
+            try
+            {
+                await writer.SealAsync(tenant, id);
+            }
+#pragma warning disable CA1031 // One document must not stop the others; it goes on at the next start.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                LogHalfSealed(id, error);
+            }
+        }
+    }
+
     private bool IsWaiting(TenantContext tenant, string id) => database.Read(session =>
         DocumentStore.Find(session, tenant, id) is { Status: DocumentStatuses.Processing });
 
@@ -159,4 +184,7 @@ internal sealed partial class DocumentJobs(
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Reading the document {DocumentId} failed.")]
     private partial void LogFault(string documentId, Exception error);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "Encrypting the document {DocumentId} failed.")]
+    private partial void LogHalfSealed(string documentId, Exception error);
 }

@@ -103,18 +103,37 @@ internal static class DocumentStore
         session.Execute(
         "INSERT INTO chunks (id, document_id, account_id, position, start, stop, page, headings, text) "
         + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", chunk.Id, chunk.DocumentId, tenant.AccountId, chunk.Index,
-        chunk.Start, chunk.End, chunk.Page,
-            session.Stored(isSealed, tenant, ContentColumns.ChunkHeadings, chunk.Id,
-                JsonSerializer.Serialize(chunk.Headings, RetrievalJson.Default.IReadOnlyListString)),
-            session.Stored(isSealed, tenant, ContentColumns.ChunkText, chunk.Id, chunk.Text));
+        chunk.Start, chunk.End, chunk.Page, Headings(session, tenant, chunk, isSealed),
+        Text(session, tenant, chunk, isSealed));
 
-    /// <summary>Encrypts the chunks of a document that became confidential.</summary>
-    internal static void SealChunks(DbSession session, TenantContext tenant, string documentId)
+    private static object? Headings(DbSession session, TenantContext tenant, Chunk chunk, bool isSealed) =>
+        session.Stored(isSealed, tenant, ContentColumns.ChunkHeadings, chunk.Id,
+            JsonSerializer.Serialize(chunk.Headings, RetrievalJson.Default.IReadOnlyListString));
+
+    private static object? Text(DbSession session, TenantContext tenant, Chunk chunk, bool isSealed) =>
+        session.Stored(isSealed, tenant, ContentColumns.ChunkText, chunk.Id, chunk.Text);
+
+    /// <summary>Encrypts at most so many of the open chunks of a confidential document; false: none was left.</summary>
+    internal static bool SealChunks(DbSession session, TenantContext tenant, string documentId, int limit)
     {
-        var chunks = Chunks(session, tenant, documentId, -1, int.MaxValue);
-        session.Execute("DELETE FROM chunks WHERE document_id = $1 AND account_id = $2", documentId, tenant.AccountId);
-        chunks.ForEach(chunk => InsertChunk(session, tenant, chunk, isSealed: true));
+        var chunks = session.List("SELECT id, document_id, position, start, stop, page, headings, text FROM chunks "
+            + "WHERE document_id = $1 AND account_id = $2 AND typeof(text) = 'text' LIMIT $3",
+            row => MapChunk(session, row, tenant), documentId, tenant.AccountId, limit);
+        foreach (var chunk in chunks)
+        {
+            session.Execute("UPDATE chunks SET headings = $1, text = $2 WHERE id = $3 AND account_id = $4",
+                Headings(session, tenant, chunk, isSealed: true), Text(session, tenant, chunk, isSealed: true),
+                chunk.Id, tenant.AccountId);
+        }
+
+        return chunks.Count > 0;
     }
+
+    /// <summary>The confidential documents of every account whose chunks are not all encrypted yet.</summary>
+    internal static List<(TenantContext Tenant, string Id)> HalfSealed(DbSession session) => session.List(
+        "SELECT account_id, id FROM documents WHERE typeof(name) = 'blob' AND EXISTS (SELECT 1 FROM chunks "
+        + "WHERE chunks.document_id = documents.id AND typeof(chunks.text) = 'text') ORDER BY number",
+        static row => (new TenantContext(row.GetString(0)), row.GetString(1)));
 
     /// <summary>In the order of the document, after the given position.</summary>
     internal static List<Chunk> Chunks(

@@ -9,6 +9,10 @@ internal sealed record DocumentContent(IReadOnlyList<ChunkRange> Ranges, Documen
 internal sealed class DocumentWriter(
     Database database, ReadyDocuments ready, IdGenerator ids, TimeProvider time, DocumentNews? news = null)
 {
+    /// <summary>The writer serves everybody, so a long work gives way to others after so many rows.</summary>
+    private const int TermsAStep = 1_000;
+    private const int ChunksAStep = 250;
+
     /// <summary>False: the document is no longer the one that was read.</summary>
     internal async Task<bool> CompleteAsync(TenantContext tenant, Document document, DocumentContent content)
     {
@@ -36,6 +40,23 @@ internal sealed class DocumentWriter(
         var before = DocumentStore.Find(session, tenant, document.Id)!;
         SearchIndexStore.Remove(session, tenant, document.AgentId, number, before.ChunkCount);
         Put(session, tenant, document, chunks, postings);
+    }
+
+    /// <summary>
+    /// Encrypts what a document had before it became confidential: its terms, then its chunks, in steps, each a
+    /// transaction. Until the last one the document is searched, read and erased as ever; what a crash leaves open,
+    /// the next start finds by its open chunks.
+    /// </summary>
+    internal async Task SealAsync(TenantContext tenant, string id)
+    {
+        while (await database.WriteAsync(session =>
+            DocumentStore.Find(session, tenant, id) is { IsSealed: true } document
+            && (SearchIndexStore.Blind(session, tenant, document.AgentId,
+                    DocumentStore.NumberOf(session, tenant, id)!.Value, TermsAStep)
+                || DocumentStore.SealChunks(session, tenant, id, ChunksAStep))))
+        {
+            // The next step.
+        }
     }
 
     internal List<Chunk> ToChunks(string documentId, IEnumerable<ChunkRange> ranges) =>

@@ -173,10 +173,21 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
         {
             var document = Require(session, tenant, id);
             var metadata = patch.ResetMetadata ? EmptyObject : document.Metadata;
-            return Changed(session, tenant, document, patch,
+            var changed = Changed(session, tenant, document, patch,
                 patch.Metadata is { } given ? Bounded(Merge(metadata, given)) : metadata);
+            if (changed.IsSealed && !document.IsSealed)
+            {
+                DocumentFileStore.Seal(session, tenant, id);
+            }
+
+            return changed;
         });
         ready.Forget(tenant, patched.AgentId);
+        if (patched.IsSealed)
+        {
+            await writer.SealAsync(tenant, id);
+        }
+
         return jobs.WithStep(patched);
     }
 
@@ -192,14 +203,6 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
             UpdatedAt = writer.Now(),
         };
         DocumentStore.Update(session, tenant, changed);
-        if (changed.IsSealed && !document.IsSealed)
-        {
-            DocumentFileStore.Seal(session, tenant, document.Id);
-            DocumentStore.SealChunks(session, tenant, document.Id);
-            SearchIndexStore.Blind(
-                session, tenant, document.AgentId, DocumentStore.NumberOf(session, tenant, document.Id)!.Value);
-        }
-
         return changed;
     }
 

@@ -74,17 +74,18 @@ internal static class SearchIndexStore
             + "WHERE number = $3", chunkCount, held.TermCount, index.Number);
     }
 
-    /// <summary>Hides the terms of a document that became confidential.</summary>
-    internal static void Blind(DbSession session, TenantContext tenant, string agentId, long document)
+    /// <summary>Hides at most so many open terms of a confidential document; false: none was left.</summary>
+    internal static bool Blind(DbSession session, TenantContext tenant, string agentId, long document, int limit)
     {
         if (Entry(session, document) is not { } held || Find(session, tenant, agentId) is not { } index)
         {
-            return;
+            return false;
         }
 
+        var terms = held.TermList.ToLookup(ContentKey.IsBlinded);
         var key = session.ContentKey(tenant);
-        var blinded = new List<string>();
-        foreach (var term in held.TermList)
+        var after = terms[true].Concat(terms[false].Skip(limit)).ToList();
+        foreach (var term in terms[false].Take(limit))
         {
             var packed = PostingsAt(session, index.Number, term, held.Block);
             var own = PackedPostings.Only(document, packed);
@@ -92,12 +93,18 @@ internal static class SearchIndexStore
             var others = PostingsAt(session, index.Number, hidden, held.Block) ?? [];
             Write(session, index.Number, hidden, held.Block, [.. others, .. own]);
             WriteOrDelete(session, index.Number, term, held.Block, PackedPostings.Without(document, packed));
-            blinded.Add(hidden);
+            after.Add(hidden);
         }
 
-        blinded.Sort(StringComparer.Ordinal);
+        if (!terms[false].Any())
+        {
+            return false;
+        }
+
+        after.Sort(StringComparer.Ordinal);
         session.Execute("UPDATE search_documents SET terms = $1 WHERE document_number = $2",
-            string.Concat(blinded.Select(static term => term + '\n')), document);
+            string.Concat(after.Select(static term => term + '\n')), document);
+        return true;
     }
 
     /// <summary>Must come before the agent's documents are deleted.</summary>

@@ -63,6 +63,8 @@ internal sealed class ContentKey
         return BlindMark + Base64Url.EncodeToString(mac.AsSpan(0, 16));
     }
 
+    internal static bool IsBlinded(string term) => term.StartsWith(BlindMark);
+
     /// <summary>What stands for the hash of a request, which would tell a short one to whoever guesses.</summary>
     internal byte[] Blind(ReadOnlySpan<byte> fingerprint) =>
         HMACSHA256.HashData(_macKey, (byte[])[.. "fingerprint\n"u8, .. fingerprint]);

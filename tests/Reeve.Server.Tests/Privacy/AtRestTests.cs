@@ -1,5 +1,6 @@
 using System.Text;
 using Reeve.Server.Privacy;
+using Reeve.Server.Retrieval;
 using Reeve.Server.Runs;
 using Reeve.Server.Storage;
 using Reeve.Server.Tests.Runs;
@@ -156,6 +157,53 @@ public sealed class AtRestTests : IDisposable
         Assert.Equal(0, server.Database.Read(static session => session.Count(
             "SELECT count(*) FROM search_postings WHERE term LIKE '#%'")));
         await AssertSoundAsync(server);
+    }
+
+    [Fact]
+    public async Task Document_WhoseEncryptionACrashCutOff_IsWholeAllTheWhileAndEncryptedAtTheNextStart()
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync();
+        var text = string.Join("\\n\\n", Enumerable.Range(0, 400).Select(static part =>
+            $"The aubergine zucchetto{part} grows in bed{part % 37}. " + new string('x', 600)));
+        var id = await AddAsync(server, agent, text, "Beds", "standard");
+        var tenant = new TenantContext(server.Database.Read(static session => session.Single(
+            "SELECT account_id FROM documents", static row => row.GetString(0)))!);
+
+        // As far as the first steps of many come.
+        await server.Database.WriteAsync(session =>
+        {
+            DocumentStore.Update(session, tenant, DocumentStore.Find(session, tenant, id)! with
+            {
+                PrivacyClass = PrivacyClass.Confidential,
+                IsSealed = true,
+            });
+            Assert.True(SearchIndexStore.Blind(
+                session, tenant, agent, DocumentStore.NumberOf(session, tenant, id)!.Value, 40));
+            return DocumentStore.SealChunks(session, tenant, id, 7);
+        });
+        var folder = TakeImage(server);
+        foreach (var part in (int[])[0, 17, 399])
+        {
+            Assert.Contains(
+                $"zucchetto{part} ", await FirstAsync(server, agent, $"zucchetto{part}"), StringComparison.Ordinal);
+        }
+
+        await using var next = await StartAsync(folder);
+        await Eventually.TrueAsync(() => Task.FromResult(CountOpen(next, "zucchetto") == 0));
+
+        Assert.Equal(0, CountOpen(next, "aubergin"));
+        Assert.Contains("zucchetto399 ", await FirstAsync(next, agent, "zucchetto399"), StringComparison.Ordinal);
+        await AssertSoundAsync(next);
+        Assert.Equal(204, (await next.Client.DeleteAsync($"/v1/documents/{id}")).Status);
+        Assert.Equal(0, next.Database.Read(static session => session.Count(
+            "SELECT count(*) FROM search_postings WHERE term LIKE '#%'")));
+    }
+
+    private static async Task<string> FirstAsync(TestServer server, string agent, string query)
+    {
+        var found = await server.Client.PostAsync($"/v1/agents/{agent}/search", $$"""{"query":"{{query}}"}""");
+        return found.Json.GetProperty("data")[0].GetProperty("text").GetString()!;
     }
 
     [Fact]
