@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Sockets;
 
 namespace Reeve.Server.Egress;
@@ -10,7 +11,16 @@ internal delegate Task<IPAddress[]> ResolveName(string host, CancellationToken c
 internal delegate Task<Stream> DialAddress(IPEndPoint address, CancellationToken cancellationToken);
 
 /// <summary>An answer from outside; of its body at most what was asked for.</summary>
-internal sealed record EgressAnswer(int Status, ReadOnlyMemory<byte> Body);
+internal sealed record EgressAnswer(int Status, ReadOnlyMemory<byte> Body)
+{
+    internal string? ContentType { get; init; }
+
+    internal string? Location { get; init; }
+
+    internal string? ETag { get; init; }
+
+    internal string? LastModified { get; init; }
+}
 
 /// <summary>
 /// The one way out for addresses that accounts name. For each connection:
@@ -86,7 +96,13 @@ internal sealed class SafeHttp : IDisposable
         {
             using var answer = await _invoker.SendAsync(request, either.Token);
             return new EgressAnswer((int)answer.StatusCode,
-                bodyBytesMax == 0 ? default : await ReadAsync(answer, bodyBytesMax, either.Token));
+                bodyBytesMax == 0 ? default : await ReadAsync(answer, bodyBytesMax, either.Token))
+            {
+                ContentType = Header(answer.Content.Headers, "Content-Type"),
+                Location = Header(answer.Headers, "Location"),
+                ETag = Header(answer.Headers, "ETag"),
+                LastModified = Header(answer.Content.Headers, "Last-Modified"),
+            };
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -98,6 +114,10 @@ internal sealed class SafeHttp : IDisposable
             throw Explain(error);
         }
     }
+
+    /// <summary>As it stands; null when it is missing or there are several.</summary>
+    private static string? Header(HttpHeaders headers, string name) =>
+        headers.NonValidated.TryGetValues(name, out var values) && values.Count == 1 ? values.ToString() : null;
 
     private static async Task<ReadOnlyMemory<byte>> ReadAsync(
         HttpResponseMessage answer, int bytesMax, CancellationToken cancellationToken)

@@ -1,6 +1,8 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval.Parsing;
+using Reeve.Server.Retrieval.Web;
 
 namespace Reeve.Server.Retrieval;
 
@@ -36,8 +38,13 @@ internal sealed record Document
     /// <summary>True when it is or was confidential: what it says is encrypted, and stays so.</summary>
     internal bool IsSealed { get; init; }
 
+    /// <summary>Where it was fetched from; null: nowhere.</summary>
+    internal WebPage? Page { get; init; }
+
     /// <summary>Where it stands while it is processing.</summary>
     internal DocumentStep? Step { get; init; }
+
+    internal bool IsOf(ReadOnlySpan<byte> bytes) => Sha256 == Convert.ToHexStringLower(SHA256.HashData(bytes));
 }
 
 /// <summary>Of <see cref="DocumentStages"/>, and how far the parser is, when it says so.</summary>
@@ -69,6 +76,12 @@ internal sealed record NewDocument
 
     /// <summary>True: the bytes came as a string of JSON, so their type and encoding need no guess.</summary>
     internal bool IsText { get; init; }
+
+    /// <summary>Tells the type of text by its ending; null: the name does.</summary>
+    internal string? FileName { get; init; }
+
+    /// <summary>Where the bytes come from; null: from who gives them.</summary>
+    internal WebPage? Page { get; init; }
 
     /// <summary>Null: standard, or as it is.</summary>
     internal PrivacyClass? PrivacyClass { get; init; }

@@ -40,6 +40,13 @@ internal static class DocumentContracts
         document.Metadata.WriteTo(writer);
         writer.WriteTime("created_at"u8, document.CreatedAt);
         writer.WriteTime("updated_at"u8, document.UpdatedAt);
+        if (document.Page is { } page)
+        {
+            writer.WriteString("url"u8, page.Url);
+            writer.WriteNumberOrNull("refresh_seconds", page.RefreshSeconds);
+            writer.WriteTime("fetched_at"u8, page.FetchedAt);
+        }
+
         writer.WriteEndObject();
     }
 

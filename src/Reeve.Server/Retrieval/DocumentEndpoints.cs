@@ -1,6 +1,7 @@
 using Reeve.Server.Accounts;
 using Reeve.Server.Http;
 using Reeve.Server.Privacy;
+using Reeve.Server.Retrieval.Web;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
@@ -44,19 +45,22 @@ internal static class DocumentEndpoints
         documents.MapDelete("", DeleteAsync).WithName("deleteDocument")
             .WithSummary("Deletes a document with its text and chunks.")
             .AnswersNothing("The document is gone.");
-        documents.MapPost("/retry", RetryAsync).WithName("retryDocument").WithSummary("Reads a failed document again.")
+        documents.MapPost("/retry", RetryAsync).WithName("retryDocument")
+            .WithSummary("Reads a failed document again, or fetches a web page again.")
             .Answers(202, "Document", "The document.").Refuses(ApiErrorCodes.Conflict);
         documents.MapGet("/chunks", ChunksAsync).WithName("listChunks")
             .WithSummary("Lists the chunks of a document, in its order.").Lists("Chunk");
     }
 
     private static async Task AddAsync(
-        HttpContext context, string id, Documents documents, AgentResolver agents, ReeveOptions options)
+        HttpContext context, string id, Documents documents, WebPages pages, AgentResolver agents, ReeveOptions options)
     {
-        var added = await DocumentUpload.ReadAsync(context, options.Limits.UploadBytesMax);
+        var added = await DocumentUpload.ReadAsync(context, options.Limits.UploadBytesMax, options.Egress);
         var tenant = context.Caller().Tenant;
-        var addition = await documents.AddAsync(
-            tenant, Resolve(agents, tenant, id), added, context.RequestAborted);
+        var agent = Resolve(agents, tenant, id);
+        var addition = await (added.Page is null
+            ? documents.AddAsync(tenant, agent, added, context.RequestAborted)
+            : pages.AddAsync(tenant, agent, added, context.RequestAborted));
         if (addition.Created)
         {
             context.Response.Headers.Location = $"/v1/documents/{addition.Document.Id}";
@@ -119,17 +123,25 @@ internal static class DocumentEndpoints
         context.Response.StatusCode = StatusCodes.Status204NoContent;
     }
 
-    private static async Task ReplaceAsync(HttpContext context, string id, Documents documents, ReeveOptions options)
+    private static async Task ReplaceAsync(
+        HttpContext context, string id, Documents documents, WebPages pages, ReeveOptions options)
     {
         var documentId = DocumentId(id);
-        var added = await DocumentUpload.ReadAsync(context, options.Limits.UploadBytesMax);
-        await AnswerAsync(context, StatusCodes.Status200OK, await documents.ReplaceAsync(
-            context.Caller().Tenant, documentId, added, context.RequestAborted));
+        var added = await DocumentUpload.ReadAsync(context, options.Limits.UploadBytesMax, options.Egress);
+        var tenant = context.Caller().Tenant;
+        await AnswerAsync(context, StatusCodes.Status200OK, await (added.Page is null
+            ? documents.ReplaceAsync(tenant, documentId, added, context.RequestAborted)
+            : pages.ReplaceAsync(tenant, documentId, added, context.RequestAborted)));
     }
 
-    private static async Task RetryAsync(HttpContext context, string id, Documents documents) => await AnswerAsync(
-        context, StatusCodes.Status202Accepted,
-        await documents.RetryAsync(context.Caller().Tenant, DocumentId(id)));
+    private static async Task RetryAsync(HttpContext context, string id, Documents documents, WebPages pages)
+    {
+        var (tenant, documentId) = (context.Caller().Tenant, DocumentId(id));
+        await AnswerAsync(context, StatusCodes.Status202Accepted,
+            await (documents.Get(tenant, documentId) is { Page: not null, Status: not DocumentStatuses.Processing }
+                ? pages.RetryAsync(tenant, documentId, context.RequestAborted)
+                : documents.RetryAsync(tenant, documentId)));
+    }
 
     private static Task ChunksAsync(HttpContext context, string id, Documents documents)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Reeve.Server.Egress;
 using Reeve.Server.Http;
 using Reeve.Server.Privacy;
 
@@ -26,13 +27,28 @@ internal static class DocumentSchemas
                 .About("While it is processing."))
             .Maybe("progress", Schema.Record(
                 ("done", Schema.Integer()), ("total", Schema.Integer()), ("unit", Schema.Word("pages", "bytes")))
-                .OrNull().About("While it is processing."))),
-        ("DocumentCreate", Schema.Body(
-            ["name", "text"],
-            ("name", Schema.Text(1, Documents.NameCharactersMax)),
-            ("text", Schema.Text(1, Documents.TextCharactersMax)),
-            ("privacy_class", Schema.Word(PrivacyClasses.Words)),
-            ("metadata", Schema.Metadata()))),
+                .OrNull().About("While it is processing."))
+            .Maybe("url", Schema.Text().About("Of a web page: where it was fetched from."))
+            .Maybe("refresh_seconds", Schema.Integer(
+                    DocumentUpload.RefreshSecondsMin, DocumentUpload.RefreshSecondsMax).OrNull()
+                .About("Of a web page: how long after a fetch it is fetched again; null: only when asked for."))
+            .Maybe("fetched_at", Schema.Time().About("Of a web page: when it was last found, changed or not."))),
+        ("DocumentCreate", Schema.AnyOf(
+            Schema.Body(
+                ["name", "text"],
+                ("name", Schema.Text(1, Documents.NameCharactersMax)),
+                ("text", Schema.Text(1, Documents.TextCharactersMax)),
+                ("privacy_class", Schema.Word(PrivacyClasses.Words)),
+                ("metadata", Schema.Metadata())),
+            Schema.Body(
+                ["url"],
+                ("url", Schema.Text(1, EgressUrl.LengthMax).About("A web page, https.")),
+                ("refresh_seconds", Schema.Integer(
+                    DocumentUpload.RefreshSecondsMin, DocumentUpload.RefreshSecondsMax)),
+                ("name", Schema.Text(1, Documents.NameCharactersMax).About("Left out: the title of the page.")),
+                ("privacy_class", Schema.Word(
+                    [.. PrivacyClasses.Words.Where(static word => word != PrivacyClass.Confidential.Word())])),
+                ("metadata", Schema.Metadata())))),
         ("DocumentForm", Schema.Body(
             ["file"],
             ("file", File()),

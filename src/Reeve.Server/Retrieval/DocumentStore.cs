@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Text.Json;
 using Reeve.Server.Privacy;
+using Reeve.Server.Retrieval.Web;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
@@ -9,7 +10,8 @@ namespace Reeve.Server.Retrieval;
 internal static class DocumentStore
 {
     private const string Columns = "id, agent_id, name, mime_type, bytes, sha256, status, error_code, error_message, "
-        + "chunk_count, privacy_class, metadata, created_at, updated_at";
+        + "chunk_count, privacy_class, metadata, created_at, updated_at, url, refresh_seconds, etag, last_modified, "
+        + "fetched_at, fetch_at";
 
     internal static bool AgentExists(DbSession session, TenantContext tenant, string agentId) =>
         session.Exists("SELECT 1 FROM agents WHERE id = $1 AND account_id = $2", agentId, tenant.AccountId);
@@ -45,13 +47,16 @@ internal static class DocumentStore
     internal static long Insert(DbSession session, TenantContext tenant, Document document) =>
         session.ExecuteNumber(
             "INSERT INTO documents (id, account_id, agent_id, name, mime_type, bytes, sha256, status, "
-            + "error_code, error_message, chunk_count, privacy_class, metadata, created_at, updated_at) "
-            + "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING number",
+            + "error_code, error_message, chunk_count, privacy_class, metadata, created_at, updated_at, url, "
+            + "refresh_seconds, etag, last_modified, fetched_at, fetch_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+            + "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) RETURNING number",
             document.Id, tenant.AccountId, document.AgentId, Name(session, tenant, document),
             document.MimeType, document.Bytes, document.Sha256, document.Status, document.Error?.Code,
             document.Error?.Message, document.ChunkCount, document.PrivacyClass.Word(),
             Metadata(session, tenant, document), document.CreatedAt.ToUnixTimeMilliseconds(),
-            document.UpdatedAt.ToUnixTimeMilliseconds())!.Value;
+            document.UpdatedAt.ToUnixTimeMilliseconds(), document.Page?.Url, document.Page?.RefreshSeconds,
+            document.Page?.ETag, document.Page?.LastModified, document.Page?.FetchedAt.ToUnixTimeMilliseconds(),
+            document.Page?.FetchAt?.ToUnixTimeMilliseconds())!.Value;
 
     internal static void Update(DbSession session, TenantContext tenant, Document document) => session.Execute(
         "UPDATE documents SET name = $1, privacy_class = $2, metadata = $3, updated_at = $4 "
@@ -66,6 +71,23 @@ internal static class DocumentStore
         document.MimeType, document.Bytes, document.Sha256, document.Status, document.Error?.Code,
         document.Error?.Message, document.ChunkCount, document.UpdatedAt.ToUnixTimeMilliseconds(), document.Id,
         tenant.AccountId);
+
+    internal static void UpdatePage(DbSession session, TenantContext tenant, string id, WebPage? page) =>
+        session.Execute("UPDATE documents SET url = $1, refresh_seconds = $2, etag = $3, last_modified = $4, "
+            + "fetched_at = $5, fetch_at = $6 WHERE id = $7 AND account_id = $8", page?.Url, page?.RefreshSeconds,
+            page?.ETag, page?.LastModified, page?.FetchedAt.ToUnixTimeMilliseconds(),
+            page?.FetchAt?.ToUnixTimeMilliseconds(), id, tenant.AccountId);
+
+    internal static Document? FindByUrl(DbSession session, TenantContext tenant, string agentId, string url) =>
+        session.Single($"SELECT {Columns} FROM documents WHERE agent_id = $1 AND url = $2 AND account_id = $3 LIMIT 1",
+            row => Map(session, row, tenant), agentId, url, tenant.AccountId);
+
+    /// <summary>The documents of every account whose pages are to be fetched again, the longest due first.</summary>
+    internal static List<(TenantContext Tenant, string Id)> DuePages(
+        DbSession session, DateTimeOffset now, int limit) => session.List(
+        "SELECT account_id, id FROM documents WHERE fetch_at <= $1 AND status <> 'processing' "
+        + "ORDER BY fetch_at LIMIT $2", static row => (new TenantContext(row.GetString(0)), row.GetString(1)),
+        now.ToUnixTimeMilliseconds(), limit);
 
     private static object? Name(DbSession session, TenantContext tenant, Document document) => session.Stored(
         document.IsSealed, tenant, ContentColumns.DocumentName, document.Id, document.Name);
@@ -173,6 +195,14 @@ internal static class DocumentStore
         IsSealed = row.GetFieldType(2) == typeof(byte[]),
         CreatedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(12)),
         UpdatedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(13)),
+        Page = row.StringOrNull(14) is not { } url ? null : new WebPage(url)
+        {
+            RefreshSeconds = (int?)row.LongOrNull(15),
+            ETag = row.StringOrNull(16),
+            LastModified = row.StringOrNull(17),
+            FetchedAt = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(18)),
+            FetchAt = row.LongOrNull(19) is { } due ? DateTimeOffset.FromUnixTimeMilliseconds(due) : null,
+        },
     };
 
     private static Chunk MapChunk(DbSession session, DbDataReader row, TenantContext tenant) => new()

@@ -2,12 +2,16 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
 using Microsoft.Net.Http.Headers;
+using Reeve.Server.Egress;
 using Reeve.Server.Http;
 using Reeve.Server.Privacy;
+using Reeve.Server.Retrieval.Web;
 
 namespace Reeve.Server.Retrieval;
 
-/// <summary>Reads the two bodies that make a document: JSON with a text, or a form with a file.</summary>
+/// <summary>
+/// Reads the bodies that make a document: JSON with a text or with the address of a web page, or a form with a file.
+/// </summary>
 internal static class DocumentUpload
 {
     private const string FormType = "multipart/form-data";
@@ -15,9 +19,14 @@ internal static class DocumentUpload
     private const int FieldBytesMax = 64 * 1024;
     private const string NameOfNameless = "document";
 
+    /// <summary>A page is fetched again at most each five minutes, and at least each 30 days.</summary>
+    internal const int RefreshSecondsMin = 300;
+    internal const int RefreshSecondsMax = 30 * 24 * 3_600;
+
     private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
-    internal static async Task<NewDocument> ReadAsync(HttpContext context, long bytesMax)
+    /// <summary>The bytes of a web page are still to be fetched.</summary>
+    internal static async Task<NewDocument> ReadAsync(HttpContext context, long bytesMax, EgressOptions egress)
     {
         if (MediaTypeHeaderValue.TryParse(context.Request.ContentType, out var type)
             && type.MediaType.Equals(FormType, StringComparison.OrdinalIgnoreCase))
@@ -27,14 +36,19 @@ internal static class DocumentUpload
         }
 
         using var body = await RequestBody.ReadAsync(context, bytesMax);
-        return ReadJson(new RequestObject(body.RootElement));
+        return ReadJson(new RequestObject(body.RootElement), egress);
     }
 
     internal static PrivacyClass? PrivacyClassOf(RequestObject body) =>
         body.Word("privacy_class", PrivacyClasses.Words) is { } word ? PrivacyClasses.Parse(word) : null;
 
-    private static NewDocument ReadJson(RequestObject body)
+    private static NewDocument ReadJson(RequestObject body, EgressOptions egress)
     {
+        if (body.Has("url"))
+        {
+            return ReadPage(body, egress);
+        }
+
         var document = new NewDocument
         {
             Name = body.RequiredString("name", 1, Documents.NameCharactersMax),
@@ -46,6 +60,36 @@ internal static class DocumentUpload
         body.RejectUnknown();
         return document;
     }
+
+    private static NewDocument ReadPage(RequestObject body, EgressOptions egress)
+    {
+        if (body.Has("text"))
+        {
+            throw ApiException.Invalid("A document has a text or a url; give one of them.", "url");
+        }
+
+        var document = new NewDocument
+        {
+            Name = body.String("name", 1, Documents.NameCharactersMax) ?? "",
+            Bytes = default,
+            Page = new WebPage(UrlOf(body, egress))
+            {
+                RefreshSeconds = (int?)body.Integer("refresh_seconds", RefreshSecondsMin, RefreshSecondsMax),
+            },
+            PrivacyClass = PrivacyClassOf(body),
+            Metadata = body.Metadata("metadata"),
+        };
+        body.RejectUnknown();
+        return document.PrivacyClass == Privacy.PrivacyClass.Confidential
+            ? throw ApiException.Invalid(
+                "What is confidential is not asked for by its address: upload the page's content.", "privacy_class")
+            : document;
+    }
+
+    private static string UrlOf(RequestObject body, EgressOptions egress) =>
+        EgressUrl.TryRead(body.RequiredString("url", 1, EgressUrl.LengthMax), egress, out var url, out var problem)
+            ? url.AbsoluteUri
+            : throw ApiException.Invalid($"url {problem}.", "url");
 
     private static async Task<NewDocument> ReadFormAsync(
         MediaTypeHeaderValue type, byte[] body, CancellationToken cancellationToken)

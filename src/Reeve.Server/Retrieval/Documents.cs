@@ -5,6 +5,7 @@ using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval.Parsing;
+using Reeve.Server.Retrieval.Web;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
@@ -60,6 +61,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
             Metadata = added.Metadata ?? EmptyObject,
             CreatedAt = now,
             UpdatedAt = now,
+            Page = added.Page,
         };
         return content is null
             ? await AddFileAsync(tenant, document, added.Bytes, cancellationToken)
@@ -106,9 +108,10 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
 
     /// <summary>
     /// Puts new content under the id of a document: it is read first, and then takes the place of the old at once.
+    /// With <paramref name="insteadOf"/>, only while the document still is of that page.
     /// </summary>
-    internal async Task<Document> ReplaceAsync(
-        TenantContext tenant, string id, NewDocument added, CancellationToken cancellationToken)
+    internal async Task<Document> ReplaceAsync(TenantContext tenant, string id, NewDocument added,
+        CancellationToken cancellationToken, WebPage? insteadOf = null)
     {
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(added.Bytes.Span));
         var present = Get(tenant, id);
@@ -120,6 +123,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
         var replaced = await database.WriteAsync(session =>
         {
             var document = Require(session, tenant, id);
+            RequirePage(document, added.Page, insteadOf);
             if (DocumentStore.FindByHash(session, tenant, document.AgentId, sha256) is { } other && other.Id != id)
             {
                 throw new ApiException(ApiErrorCodes.Conflict,
@@ -136,16 +140,39 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
                 Error = null,
                 ChunkCount = content.Ranges.Count,
                 UpdatedAt = now,
+                Page = added.Page,
                 Step = null,
             };
             DocumentWriter.Replace(session, tenant, changed, chunks, content.Postings);
             DocumentStore.UpdateContent(session, tenant, changed);
+            DocumentStore.UpdatePage(session, tenant, id, changed.Page);
             tell?.Invoke(session);
             return changed;
         });
         ready.Forget(tenant, replaced.AgentId);
         return replaced;
     }
+
+    private static void RequirePage(Document document, WebPage? page, WebPage? insteadOf)
+    {
+        if ((page is not null && document.IsSealed) || (insteadOf is not null && document.Page != insteadOf))
+        {
+            throw new ApiException(
+                ApiErrorCodes.Conflict, "The document was changed while its page was fetched, and stays as it is now.");
+        }
+    }
+
+    /// <summary>Writes how it stands with a document's page, unless that changed meanwhile.</summary>
+    internal Task StampAsync(TenantContext tenant, string id, WebPage before, WebPage after) =>
+        database.WriteAsync(session =>
+        {
+            if (DocumentStore.Find(session, tenant, id)?.Page == before)
+            {
+                DocumentStore.UpdatePage(session, tenant, id, after);
+            }
+
+            return true;
+        });
 
     public void Dispose() => _reading.Dispose();
 
@@ -178,6 +205,8 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
             if (changed.IsSealed && !document.IsSealed)
             {
                 DocumentFileStore.Seal(session, tenant, id);
+                DocumentStore.UpdatePage(session, tenant, id, null); // Its address is not asked any more.
+                changed = changed with { Page = null };
             }
 
             return changed;
@@ -287,7 +316,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
         var mimeType = text is null ? null : TextFormat.TypeOf(text, added.Name);
         if (text is null)
         {
-            (mimeType, text) = TextFormat.ReadFile(added.Bytes.Span, added.Name);
+            (mimeType, text) = TextFormat.ReadFile(added.Bytes.Span, added.FileName ?? added.Name);
         }
 
         if (text is null)

@@ -1,4 +1,5 @@
 using Reeve.Server.Retrieval.Parsing.Child;
+using Reeve.Server.Retrieval.Web;
 using Reeve.Server.Tools;
 
 namespace Reeve.Server.Retrieval;
@@ -16,6 +17,9 @@ internal static class RetrievalSetup
         services.AddSingleton<DocumentJobs>();
         services.AddHostedService(static provider => provider.GetRequiredService<DocumentJobs>());
         services.AddSingleton<Documents>();
+        services.AddSingleton<WebFetcher>();
+        services.AddSingleton<WebPages>();
+        services.AddHostedService<PageRefresher>();
         services.AddSingleton<Retriever>();
         services.AddSingleton<IBuiltinTool, KnowledgeTool>();
     }

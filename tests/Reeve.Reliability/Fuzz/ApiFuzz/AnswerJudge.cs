@@ -21,6 +21,7 @@ internal sealed class AnswerJudge(ApiSpec spec, SchemaCheck check)
         "createApiKey agent_id", "createApiKey allowed_origins", "createApiKey expires_at",
         "adjustCredits amount_usd", "getUsage from", "getUsage to", "listRuns created_after",
         "listRuns created_before", "auterynListMessages before", "addDocument text",
+        "addDocument url", "replaceDocument url",
         "createChatCompletion model", "createChatCompletion metadata", "createChatCompletion privacy",
         "createChatCompletion tool_choice", "createEmbedding model", "createEmbedding dimensions",
         "createAgent model", "updateAgent model", "createWebhook url", "changeWebhook url",

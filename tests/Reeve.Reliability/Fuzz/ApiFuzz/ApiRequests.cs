@@ -238,7 +238,8 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
     {
         var schema = spec.Resolve(request.Operation.BodySchema!.Value);
         var body = JsonNode.Parse(request.Body ?? "{}"u8.ToArray())!.AsObject();
-        var names = schema.TryGetProperty("properties", out var known)
+        var form = spec.FirstForm(schema);
+        var names = form.TryGetProperty("properties", out var known)
             ? known.EnumerateObject().Select(static one => one.Name).ToList()
             : [];
         switch (pcg.Next(4))
@@ -251,7 +252,7 @@ internal sealed class ApiRequests(ApiSpec spec, SchemaCheck check, ApiWorld worl
                 body[name] = ApiValues.Anything.Generate(pcg, null, out _)?.DeepClone();
                 break;
             case 2 when names.Count > 0:
-                Bound(pcg, schema, body, Any(pcg, names));
+                Bound(pcg, form, body, Any(pcg, names));
                 break;
             default:
                 var inner = body.Select(static one => one.Value).OfType<JsonObject>().ToList();

@@ -58,6 +58,11 @@ internal sealed class ApiSpec
         return new ApiSpec(JsonElement.Parse(File.ReadAllBytes(Path.Combine(folder.FullName, "spec/openapi.json"))));
     }
 
+    /// <summary>Of a body that has several forms the first.</summary>
+    internal JsonElement FirstForm(JsonElement schema) =>
+        Resolve(schema) is var resolved && resolved.TryGetProperty("anyOf", out var forms)
+            ? Resolve(forms[0]) : resolved;
+
     /// <summary>What a <c>$ref</c> names; anything else is what it is.</summary>
     internal JsonElement Resolve(JsonElement node)
     {

@@ -80,12 +80,15 @@ internal static class MatrixFields
     internal static void Put(ApiSpec spec, JsonElement schema, JsonObject body, string name, string value)
     {
         schema = spec.Resolve(schema);
+        var (first, rest) = name.Split('.', 2) is [var head, var tail] ? (head, tail) : (name, null);
         if (schema.TryGetProperty("anyOf", out var choices))
         {
-            schema = spec.Resolve(choices[0]);
+            var wanted = first.EndsWith("[]", StringComparison.Ordinal) ? first[..^2] : first;
+            schema = choices.EnumerateArray().Select(spec.Resolve).FirstOrDefault(
+                one => one.TryGetProperty("properties", out var members) && members.TryGetProperty(wanted, out _),
+                spec.Resolve(choices[0]));
         }
 
-        var (first, rest) = name.Split('.', 2) is [var head, var tail] ? (head, tail) : (name, null);
         if (first is "*" or "")
         {
             body["k"] = value;

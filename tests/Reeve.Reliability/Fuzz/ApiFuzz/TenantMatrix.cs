@@ -335,7 +335,7 @@ internal static partial class TenantMatrix
             if (operation.BodySchema is { } schema)
             {
                 var body = new JsonObject();
-                var names = spec.Resolve(schema).TryGetProperty("required", out var required)
+                var names = spec.FirstForm(schema).TryGetProperty("required", out var required)
                     ? required.EnumerateArray().Select(static one => one.GetString()!)
                     : [];
                 foreach (var name in names)

@@ -8,6 +8,7 @@ using Reeve.Server.Apis;
 using Reeve.Server.Apis.Auteryn;
 using Reeve.Server.Apis.Mesh;
 using Reeve.Server.Conversations;
+using Reeve.Server.Egress;
 using Reeve.Server.Http;
 using Reeve.Server.Inference;
 using Reeve.Server.Inference.Providers;
@@ -309,7 +310,7 @@ internal static class FuzzTargets
     {
         var context = Context(bytes);
         context.Request.ContentType = "multipart/form-data; boundary=b";
-        _ = Wait(DocumentUpload.ReadAsync(context, 1 << 20));
+        _ = Wait(DocumentUpload.ReadAsync(context, 1 << 20, new EgressOptions()));
     }
 
     private static void ReadDocument(ReadOnlyMemory<byte> bytes)
