@@ -11,6 +11,7 @@ var root = new RootCommand("Reeve: a self-hosted server that runs AI agents.")
     RestoreCommand.Make(),
     ReceiptsCommand.Make(),
     AuditCommand.Make(),
+    DocumentsCommand.Make(),
 };
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration
 {
