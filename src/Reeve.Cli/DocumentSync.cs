@@ -268,7 +268,8 @@ internal sealed class DocumentSync(
     {
         foreach (var failure in _failures)
         {
-            await problems.WriteLineAsync(failure);
+            // A name is whatever its file's owner made of it, and a terminal obeys control characters.
+            await problems.WriteLineAsync(string.Concat(failure.Select(static c => char.IsControl(c) ? '?' : c)));
         }
 
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,

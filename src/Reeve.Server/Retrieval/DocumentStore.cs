@@ -82,11 +82,11 @@ internal static class DocumentStore
         session.Single($"SELECT {Columns} FROM documents WHERE agent_id = $1 AND url = $2 AND account_id = $3 LIMIT 1",
             row => Map(session, row, tenant), agentId, url, tenant.AccountId);
 
-    /// <summary>The documents of every account whose pages are to be fetched again, the longest due first.</summary>
+    /// <summary>Of each account the document whose page is longest due to be fetched again.</summary>
     internal static List<(TenantContext Tenant, string Id)> DuePages(
         DbSession session, DateTimeOffset now, int limit) => session.List(
-        "SELECT account_id, id FROM documents WHERE fetch_at <= $1 AND status <> 'processing' "
-        + "ORDER BY fetch_at LIMIT $2", static row => (new TenantContext(row.GetString(0)), row.GetString(1)),
+        "SELECT account_id, id, MIN(fetch_at) AS due FROM documents WHERE fetch_at <= $1 AND status <> 'processing' "
+        + "GROUP BY account_id ORDER BY due LIMIT $2", static row => (new TenantContext(row.GetString(0)), row.GetString(1)),
         now.ToUnixTimeMilliseconds(), limit);
 
     private static object? Name(DbSession session, TenantContext tenant, Document document) => session.Stored(

@@ -3,11 +3,13 @@ using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval.Web;
 
-/// <summary>Fetches pages again when they are due, the longest due first.</summary>
+/// <summary>
+/// Fetches pages again when they are due, in rounds of one page an account, so that nobody's slow sites hold up others.
+/// </summary>
 internal sealed partial class PageRefresher(
     Database database, WebPages pages, TimeProvider time, ILogger<PageRefresher> logger) : BackgroundService
 {
-    private const int AtOnce = 2;
+    private const int AtOnce = 4;
     private const int LookAhead = 20;
 
     /// <summary>The shortest time between two fetches of a page is longer.</summary>

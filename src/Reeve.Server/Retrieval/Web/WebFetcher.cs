@@ -29,7 +29,6 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
     private const int SitesRemembered = 1_000;
     private const int ValidatorCharactersMax = 1_024;
     private static readonly TimeSpan DurationMax = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan RobotsMax = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RobotsKept = TimeSpan.FromHours(1);
 
     private static readonly SearchValues<char> CharsetCharacters = SearchValues.Create(
@@ -48,7 +47,7 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
         var url = UrlOf(page.Url);
         for (var hop = 0; hop <= RedirectsMax; hop++)
         {
-            await RequireAllowedAsync(url, cancellationToken);
+            await RequireAllowedAsync(url, begun, cancellationToken);
             var answer = await SendAsync(Request(url, page), begun, bytesMax, cancellationToken);
             switch (answer.Status)
             {
@@ -101,14 +100,11 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
     private async Task<EgressAnswer> SendAsync(
         HttpRequestMessage request, long begun, int bytesMax, CancellationToken cancellationToken)
     {
-        var left = DurationMax - time.GetElapsedTime(begun);
         using (request)
         {
             try
             {
-                return left > TimeSpan.Zero
-                    ? await http.SendAsync(request, left, bytesMax, cancellationToken)
-                    : throw new WebFetchException("The page took too long to answer.");
+                return await http.SendAsync(request, Left(begun), bytesMax, cancellationToken);
             }
             catch (EgressException error)
             {
@@ -117,7 +113,11 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
         }
     }
 
-    private async Task RequireAllowedAsync(Uri url, CancellationToken cancellationToken)
+    /// <summary>Sites that lead from one to the next have no more time together than one alone.</summary>
+    private TimeSpan Left(long begun) => DurationMax - time.GetElapsedTime(begun) is { Ticks: > 0 } left
+        ? left : throw new WebFetchException("The page took too long to answer.");
+
+    private async Task RequireAllowedAsync(Uri url, long begun, CancellationToken cancellationToken)
     {
         var (site, now) = (url.GetLeftPart(UriPartial.Authority), time.GetUtcNow());
         if (!_robots.TryGetValue(site, out var known) || known.Until <= now)
@@ -127,7 +127,7 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
                 _robots.Clear();
             }
 
-            known = (await RobotsAsync(new Uri(url, "/robots.txt"), cancellationToken), now + RobotsKept);
+            known = (await RobotsAsync(new Uri(url, "/robots.txt"), begun, cancellationToken), now + RobotsKept);
             _robots[site] = known;
         }
 
@@ -138,14 +138,14 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
     }
 
     /// <summary>No file: all is allowed. A site that cannot say now: nothing is (RFC 9309, 2.3.1).</summary>
-    private async Task<RobotsText> RobotsAsync(Uri url, CancellationToken cancellationToken)
+    private async Task<RobotsText> RobotsAsync(Uri url, long begun, CancellationToken cancellationToken)
     {
         try
         {
             for (var hop = 0; hop <= RedirectsMax; hop++)
             {
                 using var request = Request(url);
-                var answer = await http.SendAsync(request, RobotsMax, RobotsText.BytesMax, cancellationToken);
+                var answer = await http.SendAsync(request, Left(begun), RobotsText.BytesMax, cancellationToken);
                 if (answer.Status is 301 or 302 or 303 or 307 or 308
                     && Uri.TryCreate(url, answer.Location, out var next)
                     && EgressUrl.TryRead(next.AbsoluteUri, options, out var read, out _))
@@ -184,7 +184,9 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
             Short(answer.ETag), Short(answer.LastModified));
     }
 
-    private static string? Short(string? validator) => validator?.Length <= ValidatorCharactersMax ? validator : null;
+    /// <summary>What can be sent back.</summary>
+    private static string? Short(string? validator) => validator?.Length <= ValidatorCharactersMax
+        && !validator.AsSpan().ContainsAnyExceptInRange(' ', '~') ? validator : null;
 
     private static (string Type, string? Charset) ContentType(string? header) =>
         System.Net.Http.Headers.MediaTypeHeaderValue.TryParse(header, out var parsed)

@@ -1,3 +1,4 @@
+using System.Text;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -10,7 +11,8 @@ namespace Reeve.Server.Retrieval.Web;
 internal sealed class WebPages(
     Database database, Documents documents, WebFetcher fetcher, ReeveOptions options, TimeProvider time)
 {
-    private const int FetchesMax = 16;
+    // A page is held whole while it is read.
+    private const int FetchesMax = 12;
     private const int FetchesOfAnAccountMax = 4;
     private const int RetryAfterSeconds = 5;
 
@@ -118,8 +120,8 @@ internal sealed class WebPages(
         var name = fetched.Title ?? (fetched.FileName.Length > 0 && fetched.FileName != "page.html"
             ? fetched.FileName
             : url.Host + url.AbsolutePath.TrimEnd('/'));
-        return name.Length <= Documents.NameCharactersMax ? name
-            : string.Concat(name.EnumerateRunes().Take(Documents.NameCharactersMax / 2));
+        return string.Concat(name.EnumerateRunes().Where(static rune => !Rune.IsControl(rune))
+            .Take(Documents.NameCharactersMax));
     }
 
     private static void RequireOpen(Document document)

@@ -157,6 +157,26 @@ public sealed class WebPageTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task NameAndValidators_OfAHostileSite_AreWhatCanBeShownAndSent()
+    {
+        _site.Pages["/odd"] = context =>
+        {
+            context.Response.ContentType = "text/html";
+            context.Response.Headers.ETag = "\"" + new string('e', 2_000) + "\"";
+            return context.Response.WriteAsync(
+                $"<html><title>A&#7;B&#27;[31m{new string('x', 400)}</title><p>Odd words.</p></html>",
+                context.RequestAborted);
+        };
+
+        var added = await AddAsync("/odd");
+
+        Assert.True(added.Status == 201, added.Text);
+        Assert.Equal("AB[31m" + new string('x', 249), Text(added, "name"));
+        Assert.Equal(202, (await _server.Client.PostAsync($"/v1/documents/{Text(added, "id")}/retry", "")).Status);
+        Assert.Null(_site.Asked[^1].IfNoneMatch);
+    }
+
+    [Fact]
     public async Task RobotsThatCannotBeAsked_AllowNothing()
     {
         _site.PutStatus("/robots.txt", 500);
