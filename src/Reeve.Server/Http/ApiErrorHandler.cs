@@ -91,8 +91,7 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
                 return new ApiException(ApiErrorCodes.StorageFull, "There is no room on the disk; nothing was kept.");
             case StorageException { Fault: StorageFault.Damaged }:
                 LogFault(error, requestId);
-                return new ApiException(ApiErrorCodes.InternalError,
-                    "What is stored of this is damaged; the operator must look at it.");
+                return new ApiException(ApiErrorCodes.InternalError, StorageException.DamagedMessage);
             case StorageException:
                 return new ApiException(ApiErrorCodes.Unavailable, "The database does not take writes now.")
                 {

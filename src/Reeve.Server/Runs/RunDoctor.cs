@@ -72,10 +72,9 @@ internal static class RunDoctor
 
     private static void CheckPoisoned(Diagnosis diagnosis, DbSession session, DateTimeOffset now)
     {
+        // Only a run that was given up has this code, and the event that says why may be encrypted.
         var poisoned = session.List(
-            "SELECT r.id FROM runs r JOIN run_events e ON e.run_id = r.id WHERE r.finished_at >= $1 "
-            + "AND r.error_code = 'internal_error' AND e.type = 'run.failed' "
-            + "AND CAST(e.payload AS TEXT) LIKE '%\"cause\":\"poisoned\"%' ORDER BY r.id DESC",
+            "SELECT id FROM runs WHERE finished_at >= $1 AND error_code = 'internal_error' ORDER BY id DESC",
             static row => row.GetString(0), (now - PoisonedSince).ToUnixTimeMilliseconds());
         if (poisoned.Count == 0)
         {
@@ -84,8 +83,9 @@ internal static class RunDoctor
         else
         {
             diagnosis.Warn("poisoned runs", $"{poisoned.Count} in the last 7 days brought the server down again and "
-                + $"again and were given up ({Some(poisoned)}).",
-                "Look in the log for what the server said before it went down, and report it.");
+                + $"again, or had nothing to go on from that could be read, and were given up ({Some(poisoned)}).",
+                "Look in the log for what the server said of them before, and report it; `reeve verify` names what is "
+                + "damaged.");
         }
     }
 

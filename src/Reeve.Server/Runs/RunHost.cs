@@ -318,7 +318,7 @@ internal sealed partial class RunHost(
     }
 
     /// <summary>
-    /// False: the run ended instead (cancelled, no cover, no route), so another one's turn may have come.
+    /// False: the run ended instead (cancelled, no cover, no route, damage), so another one's turn may have come.
     /// </summary>
     private async Task<bool> BeginAsync(LiveRun run)
     {
@@ -335,7 +335,20 @@ internal sealed partial class RunHost(
                 return !run.State.IsTerminal;
             }
 
-            if (contexts.Load(run.Head, run.State.Admitted) is not { } context)
+            RunContext? context;
+            try
+            {
+                context = contexts.Load(run.Head, run.State.Admitted);
+            }
+            catch (Exception error) when (StorageException.SaysDamaged(error))
+            {
+                LogUnreadable(error, run.RunId); // Another try would read the same.
+                await loop.EndUnreadableAsync(run);
+                log.Forget(run);
+                return false;
+            }
+
+            if (context is null)
             {
                 run.RequestCancel();
                 await loop.EndQueuedAsync(run);
@@ -371,6 +384,9 @@ internal sealed partial class RunHost(
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{RunId} was taken over by another owner.")]
     private partial void LogStale(string runId);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "What {RunId} goes on from cannot be read; the run is given up.")]
+    private partial void LogUnreadable(Exception error, string runId);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The owner of {RunId} failed; the run is taken over.")]
     private partial void LogFault(Exception error, string runId);

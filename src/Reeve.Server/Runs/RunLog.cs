@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using System.Security.Cryptography;
-using System.Text.Json;
 using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
@@ -113,9 +111,7 @@ internal sealed class RunLog(Database database, Capacity capacity, TimeProvider 
             RunEventCodec.RequireChain(runId, events, hash);
             return events.Exists(static entry => entry.Payload.Length == 0) ? throw Emptied(tenant, runId) : events;
         }
-        catch (Exception error) when (error is InvalidDataException or JsonException or ArgumentException
-            or InvalidCastException or CryptographicException
-            or InvalidOperationException and not ObjectDisposedException)
+        catch (Exception error) when (error is not StorageException && StorageException.SaysDamaged(error))
         {
             throw Damaged(runId, error);
         }

@@ -85,6 +85,14 @@ internal sealed class RunLoop(
     /// <summary>Ends a run that never began.</summary>
     internal Task EndQueuedAsync(LiveRun run) => EndAsync(run, new RunCancelled());
 
+    /// <summary>Ends a waiting run that has nothing to go on from: its conversation or agent is damaged.</summary>
+    internal Task EndUnreadableAsync(LiveRun run) => EndAsync(run, new RunFailed(
+        ApiErrorCodes.InternalError.Code,
+        "What is stored of the run's conversation or agent is damaged; the operator must look at it.")
+    {
+        Cause = "unreadable",
+    });
+
     /// <summary>A waiting run's turn: takes its first hold. Null: it has failed instead.</summary>
     internal async Task<PlannedCall?> BeginQueuedAsync(LiveRun run, RunContext context)
     {

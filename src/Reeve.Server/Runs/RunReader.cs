@@ -6,7 +6,8 @@ namespace Reeve.Server.Runs;
 /// <summary>
 /// Reads runs: one folded from its log, lists from the copies in their rows, and feeds that follow a run.
 /// </summary>
-internal sealed class RunReader(Database database, RunLog log, CreditOptions credits)
+internal sealed partial class RunReader(
+    Database database, RunLog log, CreditOptions credits, ILogger<RunReader> logger)
 {
     /// <summary>Follows a run from its first event; null when it is not this account's.</summary>
     internal RunFeed? Open(TenantContext tenant, string runId)
@@ -30,6 +31,7 @@ internal sealed class RunReader(Database database, RunLog log, CreditOptions cre
         return RunView.Of(Fold(run), run.Head);
     }
 
+    /// <summary>A page of runs. One that is damaged is listed without its content, with an error.</summary>
     internal Page<RunView> List(TenantContext tenant, RunFilter filter)
     {
         while (true)
@@ -39,7 +41,7 @@ internal sealed class RunReader(Database database, RunLog log, CreditOptions cre
             try
             {
                 return Page<RunView>.Of(
-                    [.. rows.Select(row => row.Ended ?? RunView.Of(Fold(row.Run), row.Run.Head))],
+                    [.. rows.Select(row => row.Ended ?? FoldRow(row))],
                     filter.Limit, view => view.RunId);
             }
             catch (ApiException error) when (error.Code == ApiErrorCodes.NotFound)
@@ -55,6 +57,19 @@ internal sealed class RunReader(Database database, RunLog log, CreditOptions cre
 
     // Row and terminal event are of one transaction, so a log that is read after such a row must have the event.
     private static bool HasEnded(OpenRun? run) => run is not null && RunStatuses.IsTerminal(run.Status);
+
+    private RunView FoldRow(RunRow row)
+    {
+        try
+        {
+            return RunView.Of(Fold(row.Run), row.Run.Head);
+        }
+        catch (StorageException error) when (error.Fault == StorageFault.Damaged)
+        {
+            LogDamaged(error, row.Run.Head.RunId);
+            return row.Bare;
+        }
+    }
 
     private RunState Fold(OpenRun run)
     {
@@ -74,6 +89,9 @@ internal sealed class RunReader(Database database, RunLog log, CreditOptions cre
 
         return state;
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{RunId} is damaged and listed without its content.")]
+    private partial void LogDamaged(StorageException error, string runId);
 }
 
 /// <summary>

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Text.Json;
 using Reeve.Server.Credits;
+using Reeve.Server.Http;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Runs;
@@ -96,7 +97,8 @@ internal static class RunStore
     internal static List<RunRow> List(DbSession session, TenantContext tenant, RunFilter filter) => session.List(
         "SELECT r.id, r.account_id, r.agent_id, r.conversation_id, r.ordinal, r.mode, r.key_id, r.user_id, "
         + "r.request_id, r.status, r.epoch, r.cancel_requested_at, typeof(r.input) = 'blob', e.payload, r.output, "
-        + "r.outcome, r.charged, r.privacy_class, r.created_at, r.started_at, r.finished_at "
+        + "r.outcome, r.charged, r.privacy_class, r.created_at, r.started_at, r.finished_at, r.agent_version, r.kind, "
+        + "r.user_message_id, r.message_id, r.receipt_id "
         + "FROM runs r JOIN run_events e ON e.run_id = r.id AND e.seq = 1 "
         + "WHERE r.account_id = $1 AND r.erased_at IS NULL AND ($2 IS NULL OR r.id < $2) "
         + "AND ($3 IS NULL OR r.agent_id = $3) AND ($4 IS NULL OR r.conversation_id = $4) "
@@ -146,37 +148,79 @@ internal static class RunStore
     private static RunRow ReadRow(DbSession session, DbDataReader row)
     {
         var run = ReadOpen(row);
+        var bare = ReadBare(row, run);
+        try
+        {
+            return new RunRow(run, bare, ReadEnded(session, row, run, bare));
+        }
+        catch (Exception error) when (StorageException.SaysDamaged(error))
+        {
+            return new RunRow(run, bare, null); // The log may have it still.
+        }
+    }
+
+    private static RunView? ReadEnded(DbSession session, DbDataReader row, OpenRun run, RunView bare)
+    {
         var (runId, tenant) = (run.Head.RunId, run.Head.Tenant);
         if (Text(session, row, 15, tenant, ContentColumns.RunOutcome, runId) is not { } json)
         {
-            return new RunRow(run, null);
+            return null;
         }
 
         var outcome = JsonSerializer.Deserialize(json, RunEventCodec.Json.RunOutcome)!;
-        return new RunRow(run, new RunView
+        return bare with
         {
-            RunId = run.Head.RunId,
-            RequestId = run.Head.RequestId,
             Admitted = RunEventCodec.OpenFirst(session, tenant, runId, row.GetFieldValue<byte[]>(13)),
-            Status = run.Status,
-            PrivacyClass = row.GetString(17),
             Output = Text(session, row, 14, tenant, ContentColumns.RunOutput, runId)!,
             Outcome = outcome,
-            Charged = row.GetInt64(16),
             Failure = outcome.Failure,
-            CreatedAt = row.Time(18),
-            StartedAt = row.IsDBNull(19) ? null : row.Time(19),
-            FinishedAt = row.Time(20),
-            IsSealed = run.Head.IsSealed,
-        });
+        };
     }
+
+    /// <summary>What the row says that is no content, with an error that stands for the rest.</summary>
+    private static RunView ReadBare(DbDataReader row, OpenRun run) => new()
+    {
+        RunId = run.Head.RunId,
+        RequestId = run.Head.RequestId,
+        Admitted = new RunAdmitted
+        {
+            AgentId = run.Head.AgentId,
+            AgentVersion = row.IsDBNull(21) ? null : row.GetInt32(21),
+            ConversationId = run.Head.ConversationId,
+            Kind = row.GetString(22),
+            UserMessageId = row.GetString(23),
+            MessageId = row.GetString(24),
+            ReceiptId = row.GetString(25),
+            Tier = "", // As all of these that only the log has; lists show that of the outcome.
+            Mode = run.Head.Payer.Mode,
+            PrivacyClass = row.GetString(17),
+            Input = "",
+            User = null,
+            Metadata = null,
+            Options = new RunOptions(),
+            Queued = run.Status == RunStatuses.Queued,
+        },
+        Status = run.Status,
+        PrivacyClass = row.GetString(17),
+        Output = "",
+        Outcome = RunOutcome.Unknown,
+        Charged = row.GetInt64(16),
+        Failure = new RunFailed(ApiErrorCodes.InternalError.Code, StorageException.DamagedMessage),
+        CreatedAt = row.Time(18),
+        StartedAt = row.IsDBNull(19) ? null : row.Time(19),
+        FinishedAt = row.IsDBNull(20) ? null : row.Time(20),
+        IsSealed = run.Head.IsSealed,
+    };
 }
 
 /// <summary>A run without an end, as its row tells of it.</summary>
 internal sealed record OpenRun(RunHead Head, string Status, int Epoch, bool IsCancelRequested);
 
-/// <summary>A run of a list; one that has not ended has no view yet and is folded from its log.</summary>
-internal sealed record RunRow(OpenRun Run, RunView? Ended);
+/// <summary>
+/// A run of a list. One that has not ended, or whose row is damaged, has no view yet and is folded from its log; where
+/// that cannot be read either, <paramref name="Bare"/> is shown, which has none of its content.
+/// </summary>
+internal sealed record RunRow(OpenRun Run, RunView Bare, RunView? Ended);
 
 internal sealed record RunFilter
 {

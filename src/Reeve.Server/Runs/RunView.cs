@@ -78,7 +78,8 @@ internal sealed record RunOutcome
 
     public required ShownUsage Usage { get; init; }
 
-    public required string Tier { get; init; }
+    /// <summary>Null where what is stored of the run cannot be read.</summary>
+    public required string? Tier { get; init; }
 
     public required string? Model { get; init; }
 
@@ -91,6 +92,20 @@ internal sealed record RunOutcome
     public required long Upstream { get; init; }
 
     public required long Margin { get; init; }
+
+    /// <summary>Of a run of which nothing can be read.</summary>
+    internal static RunOutcome Unknown { get; } = new()
+    {
+        Sources = [],
+        ToolCalls = [],
+        Usage = new ShownUsage(0, 0),
+        Tier = null,
+        Model = null,
+        Provider = null,
+        RouteReason = null,
+        Upstream = 0,
+        Margin = 0,
+    };
 
     internal static RunOutcome Of(RunState state) => new()
     {

@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
@@ -86,6 +87,7 @@ internal sealed class DbSession(SqliteConnection connection) : IDisposable
         isSealed && text is not null ? ContentKey(tenant).Seal(column, id, text) : text;
 
     /// <summary>The text of a column that may be encrypted; null where it is.</summary>
+    /// <exception cref="StorageException">It is not as it was written, or its key is not to be had.</exception>
     internal string? Text(DbDataReader row, int index, TenantContext tenant, string column, string id)
     {
         if (row.IsDBNull(index))
@@ -93,9 +95,20 @@ internal sealed class DbSession(SqliteConnection connection) : IDisposable
             return null;
         }
 
-        return row.GetFieldType(index) == typeof(byte[])
-            ? Encoding.UTF8.GetString(ContentKey(tenant).Open(column, id, row.GetFieldValue<byte[]>(index)))
-            : row.GetString(index);
+        if (row.GetFieldType(index) != typeof(byte[]))
+        {
+            return row.GetString(index);
+        }
+
+        try
+        {
+            return Encoding.UTF8.GetString(ContentKey(tenant).Open(column, id, row.GetFieldValue<byte[]>(index)));
+        }
+        catch (CryptographicException error)
+        {
+            throw new StorageException(
+                StorageFault.Damaged, $"{column} of {id} is encrypted and not as it was written.", error);
+        }
     }
 
     public void Dispose()

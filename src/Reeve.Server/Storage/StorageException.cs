@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+
 namespace Reeve.Server.Storage;
 
 internal enum StorageFault
@@ -16,5 +19,16 @@ internal enum StorageFault
 internal sealed class StorageException(StorageFault fault, string message, Exception? inner = null)
     : Exception(message, inner)
 {
+    /// <summary>What a caller is told of damage.</summary>
+    internal const string DamagedMessage = "What is stored of this is damaged; the operator must look at it.";
+
     internal StorageFault Fault { get; } = fault;
+
+    /// <summary>
+    /// Whether an error of reading says that what is stored is not what was written, so that no other try helps.
+    /// </summary>
+    internal static bool SaysDamaged(Exception error) => error is StorageException { Fault: StorageFault.Damaged }
+        or InvalidDataException or JsonException or ArgumentException or FormatException or InvalidCastException
+        or CryptographicException
+        or (InvalidOperationException and not ObjectDisposedException);
 }

@@ -38,7 +38,8 @@ public sealed class DamagedLogTests : IDisposable
         await ExpectErrorsAsync(runs);
 
         // As if its owner had been killed in the midst of it.
-        Execute("UPDATE runs SET status = 'running', finished_at = NULL WHERE id = $1", runs[0]);
+        Execute("UPDATE runs SET status = 'running', finished_at = NULL, output = NULL, outcome = NULL "
+            + "WHERE id = $1", runs[0]);
         var isWholeButOpen = damage.Contains("run.completed", StringComparison.Ordinal);
         if (!isWholeButOpen)
         {
@@ -54,6 +55,10 @@ public sealed class DamagedLogTests : IDisposable
         Assert.True(shown.Status == 500 && shown.Text.Contains("damaged", StringComparison.Ordinal), shown.Text);
         await StreamIsCutAsync(client, $"/v1/runs/{runs[0]}/events");
         Assert.Equal(200, (await client.GetAsync($"/v1/runs/{runs[1]}")).Status);
+        var listed = await client.GetAsync("/v1/runs");
+        Assert.True(listed.Status == 200, listed.Text);
+        Assert.Equal([runs[1], runs[0]], listed.Json.GetProperty("data").EnumerateArray()
+            .Select(static run => run.GetProperty("run_id").GetString()));
         Assert.Contains($"The log of {runs[0]} is damaged", server.Errors + server.Output, StringComparison.Ordinal);
         Assert.Equal(0, await server.TerminateAsync());
     }

@@ -220,6 +220,13 @@ public sealed class DoctorProcessTests : IAsyncLifetime
                 + "UPDATE run_events SET type = 'run.failed', payload = CAST('{\"cause\":\"poisoned\"}' AS BLOB) "
                 + "WHERE type = 'run.completed'"),
         },
+        new("warning  poisoned runs: 1 in the last 7 days", "`reeve verify` names what is damaged")
+        {
+            // As of a confidential run: nothing says why but what nobody can read here.
+            Make = static data => Edit(data, DropTriggers + "UPDATE runs SET error_code = 'internal_error'; "
+                + "UPDATE run_events SET type = 'run.failed', payload = X'0100000001AB' "
+                + "WHERE type = 'run.completed'"),
+        },
     ];
 
     private string Copy()

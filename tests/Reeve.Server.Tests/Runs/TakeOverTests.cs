@@ -72,7 +72,7 @@ public sealed class TakeOverTests
     }
 
     [Fact]
-    public async Task WaitingRun_WhoseAgentCannotBeRead_DoesNotHoldUpTheStart()
+    public async Task WaitingRun_WhoseAgentCannotBeRead_FailsAndDoesNotHoldUpTheStart()
     {
         var folder = TestServer.NewFolder();
         string first, waiting;
@@ -89,11 +89,14 @@ public sealed class TakeOverTests
         await using (var server = await StartAsync(folder))
         {
             await Eventually.TrueAsync(() => Status(server, first) == "failed");
+            await Eventually.TrueAsync(() => Status(server, waiting) == "failed");
         }
 
         await using (var server = await StartAsync(folder).WaitAsync(StartTime, RunTestExtensions.Cancellation))
         {
-            Assert.Equal("queued", Status(server, waiting));
+            var shown = await server.Client.GetAsync($"/v1/runs/{waiting}");
+            Assert.Contains("damaged", shown.Json.GetProperty("error").GetProperty("message").GetString(),
+                StringComparison.Ordinal);
             Assert.Equal(200, (await server.Client.GetAsync("/health/ready")).Status);
         }
 
