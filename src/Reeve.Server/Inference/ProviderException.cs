@@ -37,6 +37,11 @@ internal sealed class ProviderException(ProviderFault fault, string message, Exc
 
     internal int? RetryAfterSeconds { get; init; }
 
+    /// <summary>
+    /// Of several texts, how many had got their vectors before it failed: the provider is paid for those.
+    /// </summary>
+    internal int TextsAnswered { get; set; }
+
     /// <summary>The request's parameter that this model does not take, where the provider names it.</summary>
     internal string? UnsupportedParameter { get; init; }
 }

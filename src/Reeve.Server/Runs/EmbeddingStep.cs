@@ -26,7 +26,7 @@ internal sealed partial class EmbeddingStep(
         using var visit = health.Of(route.Provider).TryEnter();
         if (visit is null)
         {
-            await FailAsync(run, route, canGoOn, new ProviderException(
+            await FailAsync(run, request, route, canGoOn, new ProviderException(
                 ProviderFault.Busy, $"{route.Provider} is asked by as many as it may be, or not at all."));
             return;
         }
@@ -45,7 +45,7 @@ internal sealed partial class EmbeddingStep(
         {
             visit.Fail(error.Fault);
             LogProviderFailed(error, run.RunId, route.Provider, error.Fault);
-            await FailAsync(run, route, canGoOn, error);
+            await FailAsync(run, request, route, canGoOn, error);
             return;
         }
         catch (OperationCanceledException) when (run.IsCancelRequested || !run.IsStopped)
@@ -85,15 +85,22 @@ internal sealed partial class EmbeddingStep(
             || (request.Dimensions is { } length && made.Any(one => one.Vector.Length != length)))
         {
             throw new ProviderException(
-                ProviderFault.Malformed, $"An answer of {route.Provider} has other vectors than were asked for.");
+                ProviderFault.Malformed, $"An answer of {route.Provider} has other vectors than were asked for.")
+            {
+                TextsAnswered = request.Texts.Count,
+            };
         }
     }
 
-    // Nothing of it reached the caller, so it costs him nothing.
+    // Nothing of it reached the caller, so it costs him nothing; what the provider had answered is the operator's loss.
     private async Task FailAsync(
-        LiveRun run, RouteKey route, Func<HashSet<RouteKey>, bool> canGoOn, ProviderException error)
+        LiveRun run, EmbeddingRequest request, RouteKey route, Func<HashSet<RouteKey>, bool> canGoOn,
+        ProviderException error)
     {
-        var end = new CallEnd("failed", 0, 0) { Fault = error.Fault.ToString() };
+        var end = error.TextsAnswered > 0
+            ? Counted("failed", request.Texts.Take(error.TextsAnswered)) with { IsLost = true }
+            : new CallEnd("failed", 0, 0);
+        end = end with { Fault = error.Fault.ToString() };
         if (canGoOn([.. run.State.FailedRoutes, route]))
         {
             await ending.WriteAsync(run, [], end);

@@ -26,16 +26,26 @@ internal abstract class ProviderEmbeddings(
     /// <summary>
     /// The vectors in the order of the texts, all of one length. The usage is null where the provider reported none.
     /// </summary>
-    /// <exception cref="ProviderException">The provider failed.</exception>
+    /// <exception cref="ProviderException">The provider failed; it says how many texts had their vectors.</exception>
     public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<string> values, EmbeddingGenerationOptions? options = null,
         CancellationToken cancellationToken = default)
     {
         var made = new GeneratedEmbeddings<Embedding<float>>();
         long? tokens = 0;
-        foreach (var texts in values.Chunk(textsMax))
+        var answered = 0;
+        try
         {
-            tokens += await AskAsync(made, texts, options?.Dimensions, cancellationToken);
+            foreach (var texts in values.Chunk(textsMax))
+            {
+                tokens += await AskAsync(made, texts, options?.Dimensions, cancellationToken);
+                answered += texts.Length;
+            }
+        }
+        catch (ProviderException error)
+        {
+            error.TextsAnswered = answered;
+            throw;
         }
 
         // Zeros in the place of a count are none; a text has tokens.
