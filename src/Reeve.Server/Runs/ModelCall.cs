@@ -10,9 +10,11 @@ namespace Reeve.Server.Runs;
 /// One attempt at a model: asks it, reads what the provider sends and turns it into events. Text goes to the log as it
 /// comes; what only the end tells (usage, tool calls) is kept here.
 /// </summary>
+#pragma warning disable CA1001 // Who leaves disposes of what it holds, once the provider has let go.
 internal sealed class ModelCall(
     RunLog log, LiveRun run, RunContext context, PlannedCall plan, MaskedCall? masked, TimeProvider time,
     Failpoints failpoints)
+#pragma warning restore CA1001
 {
     private const int UnawaitedAppendsMax = 64;
 
@@ -30,7 +32,9 @@ internal sealed class ModelCall(
     private readonly List<ChatResponseUpdate> _begun = [];
     private IAsyncEnumerator<ChatResponseUpdate>? _updates;
     private ChatResponse? _response;
+    private readonly TaskCompletionSource _sign = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource? _leaving;
+    private CancellationTokenRegistration _runLeaves;
     private bool _isLeft;
     private Task _newestAppend = Task.CompletedTask;
     private int _unawaited;
@@ -53,6 +57,9 @@ internal sealed class ModelCall(
 
     /// <summary>Ends with the first token, with the whole answer where one was asked for, or with the fault.</summary>
     internal Task Begun { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Ends with the first word of any kind from the provider, or with the fault.</summary>
+    internal Task Sign => Task.WhenAny(_sign.Task, Begun).Unwrap();
 
     /// <summary>Why it gave no first token, once the provider has failed to.</summary>
     internal ProviderException? FaultAtStart => Begun.Exception?.InnerException as ProviderException;
@@ -84,7 +91,9 @@ internal sealed class ModelCall(
     /// </summary>
     internal void Ask(CancellationToken cancellationToken)
     {
-        _leaving = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _leaving = new CancellationTokenSource();
+        _runLeaves = cancellationToken.UnsafeRegister(
+            static source => ((CancellationTokenSource)source!).Cancel(), _leaving);
         AskedAt = time.GetTimestamp();
         Begun = BeginAsync(_leaving.Token);
     }
@@ -113,12 +122,16 @@ internal sealed class ModelCall(
         ReadEnd();
     }
 
+    /// <summary>Parts it from its run, which goes on without it and may end; <see cref="Leave"/> ends it.</summary>
+    internal void Part() => _runLeaves.Dispose();
+
     /// <summary>Lets go of the provider; what it still says, nobody hears.</summary>
     internal void Leave()
     {
         if (!_isLeft)
         {
             _isLeft = true;
+            _runLeaves.Dispose();
             _leaving?.Cancel();
             _ = EndVisitAsync();
         }
@@ -162,6 +175,7 @@ internal sealed class ModelCall(
             .GetAsyncEnumerator(cancellationToken);
         while (await _updates.MoveNextAsync())
         {
+            _sign.TrySetResult();
             _begun.Add(_updates.Current);
             if (_updates.Current.Contents.Any(static content =>
                 content is TextContent { Text.Length: > 0 } or FunctionCallContent))

@@ -11,9 +11,12 @@ namespace Reeve.Server.Runs;
 /// <remarks>
 /// <code>
 ///   first  ──▶ asked ── nothing for HedgeAfter ─────────────┬─▶ whoever gives the first token first goes on alone;
-///   second                  └─▶ plan, hold, intent ─▶ asked ┘   the other is cancelled and the operator's
+///   second                  └─▶ plan, hold, intent ─▶ asked ┘   the other is the operator's, and cancelled once it
+///                                                               has given any sign or was silent for its timeout
 /// </code>
-/// No token reaches the log before one of the two is alone. One that fails leaves the other alone, for free.
+/// No token reaches the log before one of the two is alone. One that fails leaves the other alone, for free. To lose
+/// is no fault, and to be silent is the one it would be without a race: so a provider that never answers opens its
+/// circuit, one that is slower than another does not, and a call that tries a circuit says whether it closes.
 /// </remarks>
 internal sealed partial class ModelCalls(
     RunLog log, RunEnding ending, ProviderHealth health, PersonalData personal, ReeveOptions options, TimeProvider time,
@@ -97,16 +100,58 @@ internal sealed partial class ModelCalls(
             health.RecordFirstToken(first.Route, time.GetElapsedTime(first.AskedAt));
         }
 
-        var lost = isFirst ? hedge : run.State.OpenCall!.Value.Call;
-        return await EndAsync(run, behind, CallEnd.Lost("cancelled", lost, "") with { IsOfHedge = isFirst }, ahead);
+        var call = isFirst ? hedge : run.State.OpenCall!.Value.Call;
+        var end = CallEnd.Lost("cancelled", call, "") with { IsOfHedge = isFirst };
+        return await EndAsync(run, behind, end, ahead, hasLost: !cancellationToken.IsCancellationRequested);
     }
 
-    private async Task<ModelCall> EndAsync(LiveRun run, ModelCall ended, CallEnd end, ModelCall other)
+    private async Task<ModelCall> EndAsync(
+        LiveRun run, ModelCall ended, CallEnd end, ModelCall other, bool hasLost = false)
     {
-        ended.Leave();
+        if (hasLost)
+        {
+            ended.Part();
+            _ = HearAsync(run, ended);
+        }
+        else
+        {
+            ended.Leave();
+        }
+
         await ending.WriteAsync(run, [], end);
         failpoints.Hit(Failpoints.LoopHedgeEnded);
         return other;
+    }
+
+    /// <summary>Waits for a sign of life from who lost, for as long as its provider may be silent.</summary>
+    private async Task HearAsync(LiveRun run, ModelCall lost)
+    {
+        var silenceMax = health.Of(lost.Route.Provider).Settings.Timeout;
+        var left = silenceMax - time.GetElapsedTime(lost.AskedAt);
+        try
+        {
+            await lost.Sign.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
+            lost.Visit!.Succeed();
+        }
+        catch (TimeoutException)
+        {
+            Failed(run, lost, new ProviderException(ProviderFault.Timeout,
+                $"{lost.Route.Provider} lost to another and was silent for {silenceMax.TotalSeconds} seconds."));
+        }
+        catch (ProviderException error)
+        {
+            Failed(run, lost, error);
+        }
+#pragma warning disable CA1031 // Nobody waits for it any more, and its run may have ended.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            LogNotHeard(error, run.RunId, lost.Route.Provider);
+        }
+        finally
+        {
+            lost.Leave();
+        }
     }
 
     internal void Succeeded(ModelCall call)
@@ -150,6 +195,9 @@ internal sealed partial class ModelCalls(
 
         return options;
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{RunId}: whether {Provider}, which lost, lives is not known.")]
+    private partial void LogNotHeard(Exception error, string runId, string provider);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "{RunId}: {Provider} failed ({Fault}).")]
     private partial void LogProviderFailed(ProviderException error, string runId, string provider, ProviderFault fault);
