@@ -1,4 +1,5 @@
 using System.Text;
+using Reeve.Server.Inference;
 using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval;
 using Reeve.Server.Runs;
@@ -258,6 +259,79 @@ public sealed class AtRestTests : IDisposable
         Assert.Equal(200, (await next.RunAsync(open)).Status);
         Assert.Contains(next.Database.Read(new Verifier(next.Service<MasterKey>()).Check),
             static violation => violation.Problem.Contains("content key", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task ContentKey_ThatWasChanged_StopsItsOpenRunsAndNotTheStart()
+    {
+        var (first, second, never) = (new TaskCompletionSource(), new TaskCompletionSource(),
+            new TaskCompletionSource());
+        _model.Reply(() => Ask(first, never)).Reply(() => Ask(second, never)).Reply("Goes on.", Usage(5, 5));
+        await using var server = await StartAsync();
+        var hidden = await server.RunAsync(
+            await server.NewAgentAsync("\"privacy_class\":\"confidential\""), "\"background\":true");
+        await first.Task;
+        var open = await server.RunAsync(await server.NewAgentAsync(), "\"background\":true");
+        await second.Task;
+        await server.Database.WriteAsync(static session =>
+            session.Execute("UPDATE content_keys SET wrapped = zeroblob(length(wrapped))"));
+
+        await using var next = await StartAsync(TakeImage(server));
+
+        await Eventually.TrueAsync(async () => (await next.Client.GetAsync(Path(open))).Json
+            .GetProperty("status").GetString() == "completed");
+        Assert.Equal(500, (await next.Client.GetAsync(Path(hidden))).Status);
+        var listed = (await next.Client.GetAsync("/v1/runs")).Json.GetProperty("data");
+        Assert.Equal(["completed", "running"],
+            listed.EnumerateArray().Select(static run => run.GetProperty("status").GetString()));
+        never.SetResult();
+
+        static string Path(TestAnswer started) => $"/v1/runs/{started.Json.GetProperty("run_id").GetString()}";
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Conversation_OfAnAgentThatIsConfidential_IsChangedEncrypted(bool becomes)
+    {
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync(becomes ? "" : "\"privacy_class\":\"confidential\"");
+        var made = await server.Client.PostAsync("/v1/conversations", $$"""{"agent":"{{agent}}"}""");
+        Assert.True(made.Status == 201, made.Text);
+        if (becomes)
+        {
+            var changed = await server.Client.PatchAsync(
+                $"/v1/agents/{agent}", """{"privacy_class":"confidential"}""");
+            Assert.True(changed.Status == 200, changed.Text);
+        }
+
+        var path = $"/v1/conversations/{made.Json.GetProperty("id").GetString()}";
+        var patched = await server.Client.PatchAsync(
+            path, """{"title":"About vermilion","metadata":{"case":"xylophone"}}""");
+
+        Assert.True(patched.Status == 200, patched.Text);
+        var shown = (await server.Client.GetAsync(path)).Json;
+        Assert.Equal(("About vermilion", "xylophone"), (shown.GetProperty("title").GetString(),
+            shown.GetProperty("metadata").GetProperty("case").GetString()));
+        await AssertSoundAsync(server);
+        AssertNowhere(server.Folder, "vermilion", "xylophone");
+    }
+
+    [Fact]
+    public async Task Run_ThatFailedWithoutAWord_CountsOneMessage()
+    {
+        _model.Reply(new ProviderException(ProviderFault.Overloaded, "busy"));
+        await using var server = await StartAsync();
+        var agent = await server.NewAgentAsync("\"privacy_class\":\"confidential\"");
+        Assert.Equal(503, (await server.RunAsync(agent)).Status);
+
+        var conversation = (await server.Client.GetAsync("/v1/conversations")).Json.GetProperty("data")[0];
+
+        Assert.Equal(1, conversation.GetProperty("message_count").GetInt32());
+        var messages = await server.Client.GetAsync(
+            $"/v1/conversations/{conversation.GetProperty("id").GetString()}/messages");
+        Assert.Equal("Hi", Contents(messages));
+        await AssertSoundAsync(server);
     }
 
     private string Prompt(int call) =>

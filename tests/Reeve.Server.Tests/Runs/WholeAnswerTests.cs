@@ -23,13 +23,15 @@ public sealed class WholeAnswerTests
         """;
 
     [Theory]
-    [InlineData(512, "Whole.")]
-    [InlineData(513, "In pieces.")]
-    public async Task LongAnswer_IsStreamedByTheProvider_AndOnePieceInTheLog(int tokensMax, string output)
+    [InlineData(512, true, "Whole.")]
+    [InlineData(513, true, "In pieces.")]
+    [InlineData(513, false, "Whole.")]
+    public async Task LongAnswer_IsStreamedByAProviderThatCan_AndOnePieceInTheLog(
+        int tokensMax, bool canStream, string output)
     {
+        var isWhole = tokensMax == 512 || !canStream;
         await using var provider = await LoopbackProvider.StartAsync(async (context, _) =>
         {
-            var isWhole = tokensMax == 512;
             context.Response.ContentType = isWhole ? "application/json" : "text/event-stream";
             await context.Response.WriteAsync(
                 isWhole ? Answer : Stream);
@@ -45,7 +47,15 @@ public sealed class WholeAnswerTests
                         Name = "house",
                         Kind = ProviderKinds.OpenAI,
                         BaseUrl = new Uri(provider.Address, "v1"),
-                        Models = [Model() with { Provider = "house" }],
+                        Models =
+                        [
+                            Model() with
+                            {
+                                Provider = "house",
+                                Capabilities = new HashSet<string>(
+                                    canStream ? [Capabilities.Chat, Capabilities.Streaming] : [Capabilities.Chat]),
+                            },
+                        ],
                     },
                 ],
             },
@@ -55,7 +65,7 @@ public sealed class WholeAnswerTests
 
         Assert.Equal((200, output), (run.Status, run.Json.GetProperty("output").GetString()));
         Assert.Equal(
-            tokensMax > 512, provider.Bodies[0].TryGetProperty("stream", out var stream) && stream.GetBoolean());
+            !isWhole, provider.Bodies[0].TryGetProperty("stream", out var stream) && stream.GetBoolean());
         Assert.Equal(1, server.Database.Read(static session => session.Count(
             "SELECT count(*) FROM run_events WHERE type = 'message.delta'")));
         await server.AssertSoundAsync();
