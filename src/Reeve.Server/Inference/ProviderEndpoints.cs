@@ -57,10 +57,9 @@ internal static class ProviderEndpoints
         await ApiJson.WriteAsync(context, 200, ApiJson.Bytes(register.Find(provider)!, Write));
     }
 
-    /// <summary>What is left out stays; null resets.</summary>
-    private static Func<ProviderSettings, ProviderSettings> Read(RequestObject body)
+    /// <summary>What is left out stays; null resets to what the configuration says.</summary>
+    private static Func<ProviderChange, ProviderChange> Read(RequestObject body)
     {
-        var usual = new ProviderSettings();
         var enabled = body.Boolean("enabled");
         var priority = (int?)body.Integer("priority", 0, ProviderSettings.PriorityMax);
         var weight = (int?)body.Integer("routingWeight", 0, ProviderSettings.WeightMax);
@@ -80,20 +79,17 @@ internal static class ProviderEndpoints
         }
 
         var resetsBreaker = body.Has("circuitBreaker") && breaker is null;
-        T Of<T>(bool named, T? given, T before, T reset)
-            where T : struct => named ? given ?? reset : before;
         return before => before with
         {
-            Enabled = Of(body.Has("enabled"), enabled, before.Enabled, usual.Enabled),
-            Priority = Of(body.Has("priority"), priority, before.Priority, usual.Priority),
-            RoutingWeight = Of(body.Has("routingWeight"), weight, before.RoutingWeight, usual.RoutingWeight),
-            TimeoutMilliseconds = Of(
-                body.Has("timeoutMs"), timeout, before.TimeoutMilliseconds, usual.TimeoutMilliseconds),
-            MaxConcurrency = Of(body.Has("maxConcurrency"), concurrency, before.MaxConcurrency, usual.MaxConcurrency),
-            ErrorRate = Of(resetsBreaker || breaker?.Has("errorRate") == true, errorRate, before.ErrorRate,
-                usual.ErrorRate),
-            CooldownMilliseconds = Of(resetsBreaker || breaker?.Has("cooldownMs") == true, cooldown,
-                before.CooldownMilliseconds, usual.CooldownMilliseconds),
+            Enabled = body.Has("enabled") ? enabled : before.Enabled,
+            Priority = body.Has("priority") ? priority : before.Priority,
+            RoutingWeight = body.Has("routingWeight") ? weight : before.RoutingWeight,
+            TimeoutMilliseconds = body.Has("timeoutMs") ? timeout : before.TimeoutMilliseconds,
+            MaxConcurrency = body.Has("maxConcurrency") ? concurrency : before.MaxConcurrency,
+            ErrorRate = resetsBreaker || breaker?.Has("errorRate") == true ? errorRate : before.ErrorRate,
+            CooldownMilliseconds = resetsBreaker || breaker?.Has("cooldownMs") == true
+                ? cooldown
+                : before.CooldownMilliseconds,
         };
     }
 

@@ -15,6 +15,7 @@ internal sealed class ProviderRegister : IHostedService
     private readonly TimeProvider _time;
     private readonly Dictionary<string, PrivacyMarks> _marks;
     private readonly HashSet<string> _withCredential;
+    private readonly Dictionary<string, ProviderSettings> _configured;
 
     public ProviderRegister(
         Database database, ModelCatalog catalog, ReeveOptions options, ProviderHealth health, TimeProvider time)
@@ -23,6 +24,8 @@ internal sealed class ProviderRegister : IHostedService
         _marks = catalog.Entries.Where(static entry => !entry.Model.IsBuiltIn)
             .GroupBy(static entry => entry.Model.Provider, StringComparer.Ordinal)
             .ToDictionary(static group => group.Key, static group => group.First().Privacy, StringComparer.Ordinal);
+        _configured = _marks.Keys.ToDictionary(
+            static name => name, name => health.Of(name).Settings, StringComparer.Ordinal);
         _withCredential = [.. options.Inference.Providers.Where(static one => one.ApiKey is not null)
             .Select(static one => one.Name)];
     }
@@ -57,19 +60,19 @@ internal sealed class ProviderRegister : IHostedService
     /// them, so the audit of the operator who did it says what holds from then on.
     /// </summary>
     internal async Task ChangeAsync(
-        TenantContext tenant, string name, Func<ProviderSettings, ProviderSettings> change)
+        TenantContext tenant, string name, Func<ProviderChange, ProviderChange> change)
     {
-        var unchanged = _health.Of(name).Settings;
         var at = _time.GetUtcNow();
         await _database.WriteAsync(session =>
         {
-            var settings = change(Stored(session, name) ?? unchanged);
+            var changed = change(Stored(session, name) ?? new ProviderChange());
             session.Execute(
                 "INSERT INTO provider_settings (provider, settings, updated_at) VALUES ($1, $2, $3) "
                 + "ON CONFLICT (provider) DO UPDATE SET settings = excluded.settings, updated_at = excluded.updated_at",
-                name, JsonSerializer.Serialize(settings, ProviderSettingsJson.Default.ProviderSettings),
+                name, JsonSerializer.Serialize(changed, ProviderSettingsJson.Default.ProviderChange),
                 at.ToUnixTimeMilliseconds());
-            AuditLog.Append(session, tenant, AuditTypes.ProviderChanged, name, at, Facts(settings));
+            AuditLog.Append(
+                session, tenant, AuditTypes.ProviderChanged, name, at, Facts(changed.Over(_configured[name])));
         });
         Take(name);
     }
@@ -88,21 +91,22 @@ internal sealed class ProviderRegister : IHostedService
 
     private void Take(string provider)
     {
-        if (_database.Read(session => Stored(session, provider)) is { } settings)
+        if (_database.Read(session => Stored(session, provider)) is { } changed)
         {
-            _health.Of(provider).Settings = settings;
+            _health.Of(provider).Settings = changed.Over(_configured[provider]);
         }
     }
 
-    private static ProviderSettings? Stored(DbSession session, string provider) =>
+    private static ProviderChange? Stored(DbSession session, string provider) =>
         session.Single("SELECT settings FROM provider_settings WHERE provider = $1",
             static row => row.GetString(0), provider) is { } json
-            ? JsonSerializer.Deserialize(json, ProviderSettingsJson.Default.ProviderSettings)
+            ? JsonSerializer.Deserialize(json, ProviderSettingsJson.Default.ProviderChange)
             : null;
 }
 
 internal sealed record ProviderRecord(
     string Name, ProviderSettings Settings, PrivacyMarks Marks, bool HasCredential);
 
-[JsonSerializable(typeof(ProviderSettings))]
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ProviderChange))]
 internal sealed partial class ProviderSettingsJson : JsonSerializerContext;

@@ -33,3 +33,35 @@ internal sealed record ProviderSettings
     /// <summary>How long an open circuit lets nothing through.</summary>
     public int CooldownMilliseconds { get; init; } = 60_000;
 }
+
+/// <summary>
+/// What an operator has set of a provider's settings; null: it is as the configuration has it, also when that changes.
+/// </summary>
+internal sealed record ProviderChange
+{
+    public bool? Enabled { get; init; }
+
+    public int? Priority { get; init; }
+
+    public int? RoutingWeight { get; init; }
+
+    public int? TimeoutMilliseconds { get; init; }
+
+    public int? MaxConcurrency { get; init; }
+
+    public double? ErrorRate { get; init; }
+
+    public int? CooldownMilliseconds { get; init; }
+
+    /// <summary>What holds where the configuration says so much.</summary>
+    internal ProviderSettings Over(ProviderSettings configured) => new()
+    {
+        Enabled = Enabled ?? configured.Enabled,
+        Priority = Priority ?? configured.Priority,
+        RoutingWeight = RoutingWeight ?? configured.RoutingWeight,
+        TimeoutMilliseconds = TimeoutMilliseconds ?? configured.TimeoutMilliseconds,
+        MaxConcurrency = MaxConcurrency ?? configured.MaxConcurrency,
+        ErrorRate = ErrorRate ?? configured.ErrorRate,
+        CooldownMilliseconds = CooldownMilliseconds ?? configured.CooldownMilliseconds,
+    };
+}

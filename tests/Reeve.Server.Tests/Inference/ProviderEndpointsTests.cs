@@ -1,4 +1,5 @@
 using Reeve.Server.Audit;
+using Reeve.Server.Inference;
 using Reeve.Server.Tests.Runs;
 
 namespace Reeve.Server.Tests.Inference;
@@ -41,6 +42,33 @@ public sealed class ProviderEndpointsTests
                 (shown.GetProperty("priority").GetInt32(), shown.GetProperty("maxConcurrency").GetInt32(),
                     shown.GetProperty("timeoutMs").GetInt32(),
                     shown.GetProperty("circuitBreaker").GetProperty("errorRate").GetDouble()));
+        }
+
+        Directory.Delete(folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task Change_OfOneSetting_LeavesTheOthersToTheConfiguration()
+    {
+        var folder = TestServer.NewFolder();
+        await using (var server = await StartConfiguredAsync(folder, timeoutSeconds: 5))
+        {
+            Assert.Equal((10, 5_000), await ShownAsync(server));
+            await server.Client.PatchAsync(Config, """{"priority":3}""");
+            Assert.Equal((3, 5_000), await ShownAsync(server));
+        }
+
+        await using (var server = await StartConfiguredAsync(folder, timeoutSeconds: 7))
+        {
+            Assert.Equal((3, 7_000), await ShownAsync(server));
+            await server.Client.PatchAsync(Config, """{"timeoutMs":9000}""");
+        }
+
+        await using (var server = await StartConfiguredAsync(folder, timeoutSeconds: 8))
+        {
+            Assert.Equal((3, 9_000), await ShownAsync(server));
+            var reset = await server.Client.PatchAsync(Config, """{"timeoutMs":null}""");
+            Assert.Equal(8_000, reset.Json.GetProperty("timeoutMs").GetInt32());
         }
 
         Directory.Delete(folder, recursive: true);
@@ -117,6 +145,32 @@ public sealed class ProviderEndpointsTests
             ["disabled", "healthy"],
             health.EnumerateArray().Select(static one => one.GetProperty("status").GetString()));
         Assert.Equal("2026-11-20T09:15:03.530Z", health[0].GetProperty("last_success_at").GetString());
+    }
+
+    private static Task<TestServer> StartConfiguredAsync(string folder, int timeoutSeconds) => TestServer.StartAsync(
+        options => options with
+        {
+            Inference = new InferenceOptions
+            {
+                Providers =
+                [
+                    new ProviderOptions
+                    {
+                        Name = "house-1",
+                        Kind = ProviderKinds.OpenAI,
+                        BaseUrl = new Uri("http://127.0.0.1:9/v1"),
+                        Timeout = TimeSpan.FromSeconds(timeoutSeconds),
+                        Models = [ScriptedChatClient.Model()],
+                    },
+                ],
+            },
+        },
+        folder: folder);
+
+    private static async Task<(int Priority, int Timeout)> ShownAsync(TestServer server)
+    {
+        var shown = (await server.Client.GetAsync("/v1/providers/config")).Json.GetProperty("data")[0];
+        return (shown.GetProperty("priority").GetInt32(), shown.GetProperty("timeoutMs").GetInt32());
     }
 
     private static Task<TestServer> StartAsync(string? folder) => TestServer.StartAsync(
