@@ -6,7 +6,8 @@ namespace Reeve.Server.Conversations;
 
 /// <summary>
 /// The one place that erases what runs hold. Rows, ids, amounts and the hash chain stay; inputs, outputs, users,
-/// metadata and event payloads go. Works in bounded steps, so that a long conversation does not hold up the writer.
+/// metadata and event payloads go, and usage is of no user any more. Works in bounded steps, so that a long
+/// conversation does not hold up the writer.
 /// </summary>
 /// <remarks>
 /// Idempotency records stay for their 24 hours: they hold a hash and the run's id, by which a replay of an erased run
@@ -106,5 +107,7 @@ internal static class Erasure
         session.Execute("UPDATE runs SET input = NULL, output = NULL, outcome = NULL, user_id = NULL, user = NULL, "
             + "metadata = '{}', erased_at = $3 WHERE id = $1 AND account_id = $2",
             runId, tenant.AccountId, at.ToUnixTimeMilliseconds());
+        session.Execute("UPDATE model_calls SET user_id = NULL WHERE run_id = $1 AND account_id = $2 "
+            + "AND user_id IS NOT NULL", runId, tenant.AccountId);
     }
 }
