@@ -50,34 +50,9 @@ internal static class FuzzHost
         for (var i = 0; i < count && wrong < ProblemsPerTarget; i++)
         {
             var input = mutator.Next(target.SeedBytes);
-            var (allocated, begun) = (GC.GetAllocatedBytesForCurrentThread(), TimeProvider.System.GetTimestamp());
-            string? problem = null;
-            try
-            {
-                target.Read(input);
-                taken++;
-            }
-            catch (Exception error) when (target.IsRefusal(error))
-            {
-                refused++;
-            }
-#pragma warning disable CA1031 // Anything else is what is looked for.
-            catch (Exception error)
-#pragma warning restore CA1031
-            {
-                problem = error is FuzzException ? error.Message : error.ToString();
-            }
-
-            if (TimeProvider.System.GetElapsedTime(begun) is var time && time > DurationMax)
-            {
-                problem ??= $"it took {time}";
-            }
-
-            if (GC.GetAllocatedBytesForCurrentThread() - allocated is var bytes && bytes > BytesMax)
-            {
-                problem ??= $"it allocated {bytes} bytes";
-            }
-
+            var (isRefused, problem) = Judge(target, input);
+            refused += isRefused ? 1 : 0;
+            taken += isRefused || problem is not null ? 0 : 1;
             if (problem is not null)
             {
                 wrong++;
@@ -87,5 +62,39 @@ internal static class FuzzHost
         }
 
         return (taken, refused);
+    }
+
+    /// <summary>What is wrong with what a parser does to an input; null: nothing is.</summary>
+    internal static (bool IsRefused, string? Problem) Judge(FuzzTarget target, ReadOnlyMemory<byte> input)
+    {
+        var (allocated, begun) = (GC.GetAllocatedBytesForCurrentThread(), TimeProvider.System.GetTimestamp());
+        var isRefused = false;
+        string? problem = null;
+        try
+        {
+            target.Read(input);
+        }
+        catch (Exception error) when (target.IsRefusal(error))
+        {
+            isRefused = true;
+        }
+#pragma warning disable CA1031 // Anything else is what is looked for.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            problem = error is FuzzException ? error.Message : error.ToString();
+        }
+
+        if (TimeProvider.System.GetElapsedTime(begun) is var time && time > DurationMax)
+        {
+            problem ??= $"it took {time}";
+        }
+
+        if (GC.GetAllocatedBytesForCurrentThread() - allocated is var bytes && bytes > BytesMax)
+        {
+            problem ??= $"it allocated {bytes} bytes";
+        }
+
+        return (isRefused, problem);
     }
 }

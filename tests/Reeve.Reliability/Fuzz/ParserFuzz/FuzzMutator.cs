@@ -7,7 +7,7 @@ namespace Reeve.Reliability.Fuzz.ParserFuzz;
 /// <summary>Makes inputs from good ones: flips, splices, cuts, and words that parsers stumble over.</summary>
 internal sealed class FuzzMutator(SimRandom random)
 {
-    private const int LengthMax = 16 * 1024;
+    internal const int LengthMax = 16 * 1024;
 
     private static readonly byte[][] Words = [.. new[]
     {
@@ -23,9 +23,12 @@ internal sealed class FuzzMutator(SimRandom random)
     private int _length;
 
     /// <summary>The next input, good until the one after it.</summary>
-    internal ReadOnlyMemory<byte> Next(IReadOnlyList<byte[]> seeds)
+    internal ReadOnlyMemory<byte> Next(IReadOnlyList<byte[]> seeds) => Next(random.Pick(seeds), seeds);
+
+    /// <summary>The next input from <paramref name="start"/>, with pieces of others.</summary>
+    internal ReadOnlyMemory<byte> Next(byte[] start, IReadOnlyList<byte[]> seeds)
     {
-        Set(random.Pick(seeds));
+        Set(start);
         for (var changes = 1 + random.Below(4); changes > 0; changes--)
         {
             Change(seeds);
