@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using Reeve.Server.Http;
 using Reeve.Server.Retrieval;
@@ -191,6 +192,48 @@ public sealed class TextFormatTests
     public void Extract_HtmlElementWithCountlessAttributes_IsRefused() => Assert.Throws<ApiException>(() =>
         Extract(TextFormat.Html,
             "<p " + string.Join(' ', Enumerable.Range(0, 50_000).Select(i => $"a{i}=1")) + ">x"));
+
+    /// <summary>The parser makes all rows as long as the longest: 16 KB became 4,000,000 cells.</summary>
+    [Theory]
+    [InlineData("\n", "|a|b|\n|-|-|\n|{0}\n{1}")]
+    [InlineData("\r\n", "|{0}\r\n|-|-|\r\n{1}")]
+    [InlineData("\r", "|{0}\r|-|-|\r{1}")]
+    [InlineData("\n> ", "> |{0}\n> |-|-|\n> {1}")]
+    [InlineData("\f\n", "|{0}\n|-|-|\n{1}")]
+    public void Extract_TableOfOneLongRowAndManyShortOnes_StaysSmall(string end, string table)
+    {
+        var source = string.Format(CultureInfo.InvariantCulture, "# A\n\n" + table,
+            string.Concat(Enumerable.Repeat("x|", 2_000)), string.Concat(Enumerable.Repeat("|y|z|" + end, 2_000)));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        var text = Extract(TextFormat.Markdown, source);
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 64 << 20);
+        Assert.Equal(2_000, text.Text.Count(static letter => letter == 'y'));
+    }
+
+    /// <summary>A form feed ends a line for .NET and not for the parser, which took a minute.</summary>
+    [Fact]
+    public void Extract_CountlessDefinitionsWithFormFeeds_EndsSoon()
+    {
+        var source = new StringBuilder().Insert(0, "[a]: b \"\fx\"\n", 100_000).ToString();
+        var clock = Stopwatch.StartNew();
+
+        Extract(TextFormat.Markdown, source);
+
+        Assert.True(clock.Elapsed < TimeSpan.FromSeconds(5), $"It took {clock.Elapsed}.");
+    }
+
+    [Fact]
+    public void Extract_TableWithUnevenRows_IsATable()
+    {
+        var rows = string.Concat(Enumerable.Range(0, 1_000).Select(
+            static row => row % 10 == 0 ? "|a|\n" : "|a|b|c|d|e|f|\n"));
+
+        var text = Extract(TextFormat.Markdown, "|a|b|c|d|e|f|\n|-|-|-|-|-|-|\n" + rows);
+
+        Assert.Equal(1_001, text.Blocks.Count(static block => block.Kind == BlockKind.TableRow));
+    }
 
     private static ExtractedText Extract(string type, string source) => TextFormat.Extract(type, source);
 }

@@ -166,6 +166,7 @@ internal static class FuzzTargets
             + "Content-Disposition: form-data; name=\"metadata\"\r\n\r\n{\"a\":1}\r\n--b--\r\n"),
         new("documents", 4, ReadDocument, static error => IsInvalid(error) || error is ParseDeadlineException,
             "# A\n\n* b **c** [d](e)\n\n| a | b |\n|-|-|\n| 1 | 2 |\n\n```\ncode\n```\n> q\n",
+            "# A\n\n|a|b|\n|-|-|\n|1|2|3|4|5|6|7|8|9|1|2|3|4|5|6|7|8|9|1|2|3|4|5|6|7|8|9|1|2|\n|a|\n|b|\n|c|\n",
             "<!doctype html><html><body><h1>A</h1><p>b<table><tr><td>c</table><script>x</script></body></html>",
             "Plain text.\n\nWith a paragraph, 東京 and 😀.\n"),
     ];
