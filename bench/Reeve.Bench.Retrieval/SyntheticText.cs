@@ -62,7 +62,7 @@ internal sealed class SyntheticText
         return paragraphs;
     }
 
-    /// <summary>Ten words in a row from somewhere in a paragraph: about half are stop words, as in a question.</summary>
+    /// <summary>Ten words in a row from somewhere in a paragraph: half are stop words, as in a question.</summary>
     internal string Question(string paragraph)
     {
         var words = paragraph.Split(' ');

@@ -5,12 +5,11 @@ using Reeve.Server.Retrieval.Parsing;
 namespace Reeve.Server.Retrieval;
 
 /// <summary>
-/// A range of the text, counted in scalar values, with its headings; <c>HeadingsAbove</c> are those that are no part of
-/// it; <c>Page</c> is the one that it begins on.
+/// A range of the text, counted in scalar values, with the headings that it stands under or begins with; <c>Page</c> is
+/// the one that it begins on.
 /// </summary>
 internal sealed record ChunkRange(
-    string Text, int Start, int End, IReadOnlyList<string> Headings, IReadOnlyList<string> HeadingsAbove,
-    int? Page = null);
+    string Text, int Start, int End, IReadOnlyList<string> Headings, int? Page = null);
 
 /// <summary>
 /// Cuts text into chunks by its structure: a heading begins one, blocks stay whole while they fit, longer ones are cut
@@ -40,7 +39,6 @@ internal static class Chunker
         private readonly List<ChunkRange> _chunks = [];
         private readonly List<(int Level, string Title)> _path = [];
         private IReadOnlyList<string> _headings = [];
-        private IReadOnlyList<string> _headingsAbove = [];
         private int _start;
         private int _end;
         private int _scalars;
@@ -95,7 +93,6 @@ internal static class Chunker
             if (_end == _start)
             {
                 _onlyHeadings = true;
-                _headingsAbove = [.. _path.TakeWhile(above => above.Level < block.Level).Select(static a => a.Title)];
             }
 
             _path.RemoveAll(heading => heading.Level >= block.Level);
@@ -156,12 +153,11 @@ internal static class Chunker
 
             var part = text[_start.._end];
             var scalars = RequestObject.ScalarCount(part);
-            _chunks.Add(new ChunkRange(part, _scalars, _scalars + scalars, _headings, _headingsAbove, _page));
+            _chunks.Add(new ChunkRange(part, _scalars, _scalars + scalars, _headings, _page));
             _scalars += scalars;
             _start = _end;
             _page = _pageOfBlock;
             _headings = [.. _path.Select(static heading => heading.Title)];
-            _headingsAbove = _headings;
         }
 
         private static string Shorten(string heading)

@@ -178,6 +178,12 @@ internal static class DocumentStore
         $"SELECT {Columns} FROM documents WHERE number = $1 AND account_id = $2",
         row => Map(session, row, tenant), number, tenant.AccountId);
 
+    /// <summary>The metadata as JSON; null when there is no such document.</summary>
+    internal static string? MetadataOf(DbSession session, TenantContext tenant, long number) => session.Single(
+        "SELECT metadata, id FROM documents WHERE number = $1 AND account_id = $2",
+        row => session.Text(row, 0, tenant, ContentColumns.DocumentMetadata, row.GetString(1)),
+        number, tenant.AccountId);
+
     private static Document Map(DbSession session, DbDataReader row, TenantContext tenant) => new()
     {
         Id = row.GetString(0),

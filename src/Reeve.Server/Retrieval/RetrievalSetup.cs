@@ -1,5 +1,6 @@
 using Reeve.Server.Retrieval.Parsing.Child;
 using Reeve.Server.Retrieval.Web;
+using Reeve.Server.Storage;
 using Reeve.Server.Tools;
 
 namespace Reeve.Server.Retrieval;
@@ -9,6 +10,7 @@ internal static class RetrievalSetup
     internal static void AddRetrieval(this IServiceCollection services)
     {
         services.AddSingleton(DocumentSchemas.All);
+        services.AddSingleton<DataPreparation>(SearchIndexRebuild.Prepare);
         services.AddSingleton(ParserProgram.Own());
         services.AddSingleton<ParserOptions>();
         services.AddSingleton<Parser>();

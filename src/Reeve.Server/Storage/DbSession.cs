@@ -75,6 +75,9 @@ internal sealed class DbSession(SqliteConnection connection) : IDisposable
     /// <summary>The number in the first column; 0 when there is no row or its value is null.</summary>
     internal long Count(string sql, params ReadOnlySpan<object?> values) => _direct.Number(sql, values) ?? 0;
 
+    /// <summary>The bytes in the first column of the first row; null when there is no row.</summary>
+    internal byte[]? Bytes(string sql, params ReadOnlySpan<object?> values) => _direct.Bytes(sql, values);
+
     /// <summary>For a statement that selects 1.</summary>
     internal bool Exists(string sql, params ReadOnlySpan<object?> values) => _direct.Number(sql, values) is not null;
 

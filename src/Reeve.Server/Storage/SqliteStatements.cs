@@ -6,9 +6,9 @@ using SQLitePCL;
 namespace Reeve.Server.Storage;
 
 /// <summary>
-/// Statements that answer nothing or one number, prepared once and run through SQLite's own interface: the writer is
-/// one
-/// thread for the whole server, and a command object costs it several times what a statement does.
+/// Statements that answer nothing, one number or one value of bytes, prepared once and run through SQLite's own
+/// interface: the writer is one thread for the whole server, and a command object costs it several times what a
+/// statement does.
 /// </summary>
 internal sealed class SqliteStatements(SqliteConnection connection) : IDisposable
 {
@@ -53,6 +53,27 @@ internal sealed class SqliteStatements(SqliteConnection connection) : IDisposabl
             return raw.sqlite3_column_type(statement, 0) == raw.SQLITE_NULL
                 ? null
                 : raw.sqlite3_column_int64(statement, 0);
+        }
+        finally
+        {
+            _ = raw.sqlite3_reset(statement);
+        }
+    }
+
+    /// <summary>Runs a statement whose first column is bytes; null when there is no row.</summary>
+    internal byte[]? Bytes(string sql, ReadOnlySpan<object?> values)
+    {
+        var statement = Bind(sql, values);
+        try
+        {
+            var code = raw.sqlite3_step(statement);
+            if (code == raw.SQLITE_DONE)
+            {
+                return null;
+            }
+
+            Check(code, raw.SQLITE_ROW);
+            return raw.sqlite3_column_blob(statement, 0).ToArray();
         }
         finally
         {

@@ -52,10 +52,8 @@ public sealed class ChunkerTests
 
         Assert.Equal(2, chunks.Count);
         Assert.Equal(["Guide", "Start"], chunks[0].Headings);
-        Assert.Empty(chunks[0].HeadingsAbove);
         Assert.Equal("Guide\n\nStart\n\nPress the button.\n\n", chunks[0].Text);
         Assert.Equal(["Guide", "Stop"], chunks[1].Headings);
-        Assert.Equal(["Guide"], chunks[1].HeadingsAbove);
     }
 
     [Fact]
