@@ -26,6 +26,8 @@ internal sealed class ReeveHost : IAsyncDisposable
 
     internal Retriever Retriever => _app.Services.GetRequiredService<Retriever>();
 
+    internal Database Database => _app.Services.GetRequiredService<Database>();
+
     internal Documents Documents => _app.Services.GetRequiredService<Documents>();
 
     internal static async Task<ReeveHost> StartAsync(string folder, CancellationToken cancellationToken)

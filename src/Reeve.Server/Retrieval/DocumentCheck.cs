@@ -1,5 +1,4 @@
 using Reeve.Server.Http;
-using Reeve.Server.Inference.Providers.Builtin;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
@@ -82,36 +81,25 @@ internal static class DocumentCheck
             return "it is not indexed";
         }
 
-        var counts = chunks.ConvertAll(static _ => new Dictionary<string, long>(StringComparer.Ordinal));
-        var lengths = new long[chunks.Count];
-        foreach (var term in entry.TermList)
-        {
-            var postings = SearchIndexStore.PostingsAt(session, index.Number, term, entry.Block);
-            foreach (var (chunk, count, length) in PackedPostings.ChunksOf(document.Number, postings))
-            {
-                counts[chunk].Add(term, count);
-                lengths[chunk] = lengths[chunk] == 0 || lengths[chunk] == length ? length : -1;
-            }
-        }
-
-        if (counts.Where((terms, chunk) => terms.Values.Sum() != lengths[chunk]).Any()
-            || lengths.Sum() != entry.TermCount)
+        var expected = DocumentPostings.Of(chunks.Select(static chunk => (chunk.Text, chunk.Headings)));
+        if (entry.TermCount != expected.TermCount || entry.TermList.Length != expected.Terms.Count)
         {
             return "its index is not what it was";
         }
 
+        // Of one that became confidential some terms may not be blinded yet.
         var key = document.IsSealed ? session.ContentKey(document.Tenant) : null;
-        var reader = new TermReader();
-        var read = new List<string>();
-        for (var chunk = 0; chunk < chunks.Count; chunk++)
+        var names = entry.TermList.ToHashSet(StringComparer.Ordinal);
+        foreach (var posting in expected.Terms)
         {
-            read.Clear();
-            reader.Read(chunks[chunk].Text, read);
-            if (read.CountBy(static term => term).Any(
-                term => counts[chunk].GetValueOrDefault(
-                    key?.Blind(document.AgentId, term.Key) ?? term.Key) < term.Value))
+            var hidden = key?.Blind(document.AgentId, posting.Term);
+            var isHidden = hidden is not null && names.Contains(hidden);
+            var name = isHidden ? hidden! : posting.Term;
+            var held = PackedPostings.Of(document.Number, isHidden ? PackedPostings.Unplaced(posting) : posting);
+            if (!names.Contains(name) || !PackedPostings.Has(
+                SearchIndexStore.PostingsAt(session, index.Number, name, entry.Block), document.Number, held))
             {
-                return $"chunk {chunk} has words that its index has not";
+                return "its chunks have words that its index has not, or elsewhere";
             }
         }
 

@@ -33,23 +33,20 @@ internal static class PackedPostings
         return document;
     }
 
-    /// <summary>The chunks of one document; none when it is not there.</summary>
-    internal static List<(int Chunk, long Count, long Length)> ChunksOf(long document, ReadOnlySpan<byte> packed)
+    /// <summary>True when a document has just these bytes, and once.</summary>
+    internal static bool Has(ReadOnlySpan<byte> packed, long document, ReadOnlySpan<byte> own)
     {
-        var triples = new List<(int, long, long)>();
+        var found = 0;
         while (!packed.IsEmpty)
         {
-            var held = NextDocument(ref packed);
-            var chunks = held.Chunks;
-            while (held.Number == document && !chunks.IsEmpty)
+            var before = packed;
+            if (NextDocument(ref packed).Number == document)
             {
-                var triple = ((int)Next(ref chunks), Next(ref chunks), Next(ref chunks));
-                triples.Add(triple);
-                Skip(ref chunks, held.HasPlaces ? triple.Item2 : 0);
+                found += before[..(before.Length - packed.Length)].SequenceEqual(own) ? 1 : 2;
             }
         }
 
-        return triples;
+        return found == 1;
     }
 
     internal static byte[] Without(long document, ReadOnlySpan<byte> packed)
