@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Extensions.AI;
 
 namespace Reeve.Server.Inference;
@@ -16,4 +17,25 @@ internal sealed class SourceContent(string chunkId, string documentName, IReadOn
     internal IReadOnlyList<string> Headings { get; } = headings;
 
     internal string Text { get; } = text;
+
+    /// <summary>The chunks in what the knowledge tool answered; none in any other JSON.</summary>
+    internal static IEnumerable<SourceContent> Found(JsonElement result)
+    {
+        if (result.ValueKind != JsonValueKind.Array)
+        {
+            yield break;
+        }
+
+        foreach (var item in result.EnumerateArray())
+        {
+            if (item.ValueKind == JsonValueKind.Object && Member(item, "chunkId") is { } id
+                && Member(item, "text") is { } text)
+            {
+                yield return new SourceContent(id, Member(item, "name") ?? "", [], text);
+            }
+        }
+    }
+
+    private static string? Member(JsonElement item, string name) =>
+        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

@@ -48,6 +48,12 @@ internal static class Chunker
 
         internal void Add(TextBlock block, string content)
         {
+            if (block.Page != _pageOfBlock && !_onlyHeadings)
+            {
+                Cut(); // So that what is quoted from a chunk stands on its page.
+                _onlyHeadings = true;
+            }
+
             _pageOfBlock = block.Page;
             _page = _end == _start ? block.Page : _page;
             if (block.Kind == BlockKind.Heading)

@@ -16,6 +16,8 @@ internal static class FollowUp
         "ones", "there", "former", "latter", "same",
     };
 
+    private static readonly HashSet<string> Being = new(StringComparer.Ordinal) { "is", "are", "was", "were" };
+
     internal static bool Is(string input)
     {
         var words = Words(input);
@@ -24,11 +26,14 @@ internal static class FollowUp
             return false;
         }
 
-        var meaning = TermReader.TermsOf(input).Count(static term => !StopWords.Contains(term));
+        var meaning = StopWords.Subject(input).Count(static term => term.Value >= 1);
         return meaning == 0
             || Array.Exists(Openings, opening =>
                 input.AsSpan().TrimStart().StartsWith(opening, StringComparison.OrdinalIgnoreCase))
-            || (meaning <= 3 && words.Exists(References.Contains));
+            || (meaning <= 3 && words.Index().Any(word => References.Contains(word.Item)
+
+                // "Is there a garage?" points to nothing.
+                && !(word.Item == "there" && word.Index > 0 && Being.Contains(words[word.Index - 1]))));
     }
 
     /// <summary>

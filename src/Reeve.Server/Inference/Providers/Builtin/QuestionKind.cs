@@ -43,13 +43,13 @@ internal static class QuestionKinds
     private static readonly QuestionKind Definition =
         new(static (sentence, wanted) => Defines(sentence, wanted) ? 0.2 : 0);
 
-    private static readonly QuestionKind Other = new(static (_, _) => 0);
+    internal static readonly QuestionKind Other = new(static (_, _) => 0);
 
     internal static QuestionKind Of(string question)
     {
         var text = $" {question.Trim().ToLowerInvariant()} ";
         return Has(text, " how many ", " how much ", " how large ", " how big ", " what number ", " how old ",
-                " what percentage ") ? Number
+                " what percentage ", " cost ", " cost?", " price ") ? Number
             : Has(text, " when ", " what year ", " which year ", " what date ", " how long ", " how often ",
                 " what century ") ? Time
             : Has(text, " who ", " whose ", " whom ") ? Person
@@ -58,6 +58,10 @@ internal static class QuestionKinds
             : Has(text, " what is ", " what are ", " what's ", " define ", " what does ") ? Definition
             : Other;
     }
+
+    /// <summary>One step alone does not answer it.</summary>
+    internal static bool AsksForSteps(string question) =>
+        Has($" {question.Trim().ToLowerInvariant()} ", " how do ", " how can ", " how to ", " how should ", " steps ");
 
     private static bool Has(string text, params ReadOnlySpan<string> phrases)
     {

@@ -4,7 +4,10 @@ using Microsoft.Extensions.AI;
 namespace Reeve.Server.Inference.Providers.Builtin;
 
 /// <summary>A bit of the answer, small enough to stream; the first bit of a quote carries its citation.</summary>
-internal readonly record struct QuotePiece(string Text, CitationAnnotation? Citation);
+/// <param name="Text">One char or more.</param>
+/// <param name="Citation">Of the quote that begins with it.</param>
+/// <param name="Begins">With it something begins that is said whole or not at all.</param>
+internal readonly record struct QuotePiece(string Text, CitationAnnotation? Citation, bool Begins = false);
 
 /// <summary>The whole answer, made before its first bit is sent.</summary>
 internal sealed record QuoteAnswer(IReadOnlyList<QuotePiece> Pieces, int OutputTokens, ChatFinishReason FinishReason)
@@ -22,23 +25,26 @@ internal sealed record QuoteAnswer(IReadOnlyList<QuotePiece> Pieces, int OutputT
         var pieces = new List<QuotePiece>();
         foreach (var group in groups)
         {
-            if (pieces.Count > 0)
+            for (var i = 0; i < group.Count; i++)
             {
-                pieces.Add(new QuotePiece("\n\n", null));
-            }
+                var quote = group[i];
+                var before = (pieces.Count == 0 ? "" : i == 0 ? "\n\n" : quote.IsItem ? "\n" : " ") + quote.Lead;
+                if (before.Length > 0)
+                {
+                    pieces.Add(new QuotePiece(before, null, Begins: true));
+                }
 
-            foreach (var quote in group)
-            {
-                pieces.AddRange(Pieced(quote.Text, new CitationAnnotation
+                var bits = Pieced(quote.Text, new CitationAnnotation
                 {
                     FileId = quote.Source.ChunkId,
                     Title = quote.Source.DocumentName,
                     Snippet = quote.Text,
-                }));
-                pieces.Add(new QuotePiece(" ", null));
+                });
+                bits[0] = bits[0] with { Begins = before.Length == 0 };
+                pieces.AddRange(bits);
             }
 
-            pieces.Add(new QuotePiece($"({group[0].Source.DocumentName})", null));
+            pieces.Add(new QuotePiece($" ({group[0].Source.DocumentName})", null));
         }
 
         return Cut(pieces, tokensMax);
@@ -102,7 +108,7 @@ internal sealed record QuoteAnswer(IReadOnlyList<QuotePiece> Pieces, int OutputT
         var quoteTokens = 0;
         for (var i = 0; i < pieces.Count; i++)
         {
-            if (pieces[i].Citation is not null)
+            if (pieces[i].Begins)
             {
                 (quoteStart, quoteTokens) = (i, tokens);
             }

@@ -14,6 +14,8 @@ namespace Reeve.Server.Inference.Providers.Builtin;
 /// </remarks>
 internal sealed class QuoteChatClient : IChatClient
 {
+    private const string SearchFunction = "knowledge-search";
+
     private static readonly ChatClientMetadata Metadata = new(QuoteModel.Provider, null, QuoteModel.Id);
 
     public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null,
@@ -83,7 +85,9 @@ internal sealed class QuoteChatClient : IChatClient
         var tokensMax = options?.MaxOutputTokens ?? QuoteModel.OutputTokensMax;
         if (request.Sources.Count == 0)
         {
-            return QuoteAnswer.Of(QuoteAnswer.NoDocuments, tokensMax);
+            // An agent is offered the search where it has documents.
+            return QuoteAnswer.Of(options?.Tools?.Any(static tool => tool.Name == SearchFunction) ?? false
+                ? QuoteAnswer.NotAnswered : QuoteAnswer.NoDocuments, tokensMax);
         }
 
         var earlier = FollowUp.Before(request.Question, request.EarlierInputs);

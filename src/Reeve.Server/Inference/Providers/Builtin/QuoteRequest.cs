@@ -67,7 +67,7 @@ internal sealed class QuoteRequest
                 break;
             case FunctionResultContent { Result: JsonElement result }:
                 InputTokens += WordCount.Of(result.GetRawText());
-                TakeFound(result);
+                Sources.AddRange(SourceContent.Found(result));
                 break;
             case FunctionResultContent { Result: string result }:
                 InputTokens += WordCount.Of(result);
@@ -87,32 +87,11 @@ internal sealed class QuoteRequest
 
         try
         {
-            TakeFound(JsonElement.Parse(result));
+            Sources.AddRange(SourceContent.Found(JsonElement.Parse(result)));
         }
         catch (JsonException)
         {
             // A tool may answer any text; this one is no list of chunks.
         }
     }
-
-    // What the knowledge tool answers: chunks that are sources as much as those the run retrieved by itself.
-    private void TakeFound(JsonElement result)
-    {
-        if (result.ValueKind != JsonValueKind.Array)
-        {
-            return;
-        }
-
-        foreach (var item in result.EnumerateArray())
-        {
-            if (item.ValueKind == JsonValueKind.Object && Text(item, "chunkId") is { } id
-                && Text(item, "text") is { } text)
-            {
-                Sources.Add(new SourceContent(id, Text(item, "name") ?? "", [], text));
-            }
-        }
-    }
-
-    private static string? Text(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

@@ -1,23 +1,36 @@
 namespace Reeve.Server.Inference.Providers.Builtin;
 
-/// <summary>A sentence to quote, as it stands in its chunk.</summary>
-internal sealed record Quote(SourceContent Source, string Text);
+/// <summary>A part of a chunk's text, as it stands there.</summary>
+/// <param name="Source">The chunk.</param>
+/// <param name="Text">The part.</param>
+/// <param name="Lead">Words to say before it, which are no part of it; often none.</param>
+/// <param name="IsItem">It stands on a line of its own.</param>
+internal sealed record Quote(SourceContent Source, string Text, string Lead, bool IsItem);
 
 /// <summary>
 /// Chooses the sentences that answer a question, or none.
 /// </summary>
 /// <remarks>
-/// A sentence is supported by the part of the question's meaning that it holds: the terms of the question weighted by
-/// their rarity among the sentences at hand, those of the headings, the neighbours and the rest of the chunk counting
-/// less. The kind of question (who, when, how many, why, what is) shifts the order among supported sentences. Where
-/// no sentence reaches <see cref="SupportMin"/> the documents do not answer.
+/// Two things are asked of each sentence. Does it answer at all: it, its neighbours or its headings must hold enough
+/// of the question's words (<see cref="WordsMin"/>, <see cref="ShareMin"/>), where names and numbers count double and
+/// rarity counts nothing, for how rare a word is among the few chunks at hand says little; and its chunk must have each
+/// of the question's names and numbers. Which answers best: the part of the question's terms that it holds, weighted by
+/// their rarity, those around it counting less, and whether it offers the kind of thing that is asked for. Where no
+/// sentence passes the first the documents do not answer. How the figures were found: decision 0034.
 /// </remarks>
 internal static class QuoteSelector
 {
     internal const int QuotesMax = 3;
 
-    private const double SupportMin = 0.45;
+    /// <summary>Of a question, a third of the words and half a word more: of two words both, of ten four.</summary>
+    private const double ShareMin = 1.0 / 3;
+    private const double WordsMin = 0.5;
+
+    /// <summary>What the words of earlier turns count where the question has words of its own.</summary>
     private const double EarlierTurnWeight = 0.4;
+
+    /// <summary>Another sentence is quoted too when it has so much of the best one's score.</summary>
+    private const double FurtherMin = 0.75;
     private const double LikenessMax = 0.85;
 
     /// <summary>Groups of quotes, one a chunk, the best first; empty when the sources do not answer.</summary>
@@ -26,22 +39,47 @@ internal static class QuoteSelector
     {
         var passages = Passages(sources);
         var sentences = passages.SelectMany(static passage => passage.Sentences).ToList();
-        var wanted = Weigh(question, earlier, sentences);
-        var total = wanted.Sum(static term => term.Value);
-        if (total <= 0)
+        var subject = StopWords.Subject(question);
+        var stands = subject.Values.Any(static weight => weight >= 1);
+        var wanted = With(earlier, stands ? EarlierTurnWeight : 1, subject);
+        subject = stands ? subject : wanted;
+        if (subject.Count == 0)
         {
             return [];
         }
 
+        // "And for children?" asks for what was asked before.
         var kind = QuestionKinds.Of(question);
+        kind = kind == QuestionKinds.Other && earlier.Count > 0 ? QuestionKinds.Of(earlier[0]) : kind;
+        var weighed = Weigh(wanted, sentences);
         foreach (var passage in passages)
         {
-            passage.Score(wanted, total, kind);
+            passage.Score(subject, weighed, kind);
         }
 
-        var ranked = sentences.Where(static sentence => sentence.Direct > 0 && sentence.Support >= SupportMin)
+        var needed = WordsMin + (ShareMin * subject.Values.Sum());
+        var names = StopWords.Required(question);
+        var ranked = passages.Where(passage => passage.HasAll(names))
+            .SelectMany(static passage => passage.Sentences)
+            .Where(sentence => sentence.IsMatch && sentence.Evidence >= needed)
             .OrderByDescending(static sentence => sentence.Score).ToList();
-        return Group(Choose(ranked), passages);
+        return Group(Choose(OnTopic(ranked, subject, wanted)), passages, QuestionKinds.AsksForSteps(question));
+    }
+
+    /// <summary>
+    /// What belongs to the earlier turns too, where the question leans on these. A question of one word says nothing
+    /// without them; one of more may have left them.
+    /// </summary>
+    private static List<Sentence> OnTopic(
+        List<Sentence> ranked, Dictionary<string, double> subject, Dictionary<string, double> wanted)
+    {
+        if (wanted.Count == subject.Count)
+        {
+            return ranked;
+        }
+
+        var near = ranked.FindAll(static sentence => sentence.IsOnTopic);
+        return near.Count > 0 || subject.Values.Count(static weight => weight >= 1) == 1 ? near : ranked;
     }
 
     private static List<Passage> Passages(IReadOnlyList<SourceContent> sources)
@@ -60,17 +98,23 @@ internal static class QuoteSelector
         return passages;
     }
 
-    // A term that stands nowhere weighs as much as the rarest that does: what the documents lack counts against them.
-    private static Dictionary<string, double> Weigh(
-        string question, IReadOnlyList<string> earlier, List<Sentence> sentences)
+    private static Dictionary<string, double> With(
+        IReadOnlyList<string> earlier, double share, Dictionary<string, double> subject)
     {
-        var weights = StopWords.Subject(question);
+        var all = new Dictionary<string, double>(subject, StringComparer.Ordinal);
         foreach (var (term, weight) in earlier.SelectMany(StopWords.Subject))
         {
-            weights.TryAdd(term, EarlierTurnWeight * weight);
+            all.TryAdd(term, share * weight);
         }
 
-        foreach (var (term, weight) in weights)
+        return all;
+    }
+
+    // A term that stands nowhere weighs as much as the rarest that does: what the documents lack counts against them.
+    private static Dictionary<string, double> Weigh(Dictionary<string, double> wanted, List<Sentence> sentences)
+    {
+        var weights = new Dictionary<string, double>(StringComparer.Ordinal);
+        foreach (var (term, weight) in wanted)
         {
             var holding = Math.Max(1, sentences.Count(sentence => sentence.Terms.Contains(term)));
             weights[term] = weight * Math.Log(1 + ((sentences.Count - holding + 0.5) / (holding + 0.5)));
@@ -89,8 +133,7 @@ internal static class QuoteSelector
                 break;
             }
 
-            if (chosen.Count == 0 || (sentence.Score >= 0.8 * chosen[0].Score
-                && sentence.Support >= 0.7 * chosen[0].Support
+            if (chosen.Count == 0 || (sentence.Score >= FurtherMin * chosen[0].Score
                 && chosen.TrueForAll(other => Likeness(other, sentence) < LikenessMax)))
             {
                 chosen.Add(sentence);
@@ -111,7 +154,7 @@ internal static class QuoteSelector
         return common / (double)Math.Max(1, smaller);
     }
 
-    private static List<List<Quote>> Group(List<Sentence> chosen, List<Passage> passages)
+    private static List<List<Quote>> Group(List<Sentence> chosen, List<Passage> passages, bool asksForSteps)
     {
         var groups = new List<List<Quote>>();
         foreach (var place in chosen.Select(static sentence => sentence.Passage).Distinct())
@@ -120,10 +163,10 @@ internal static class QuoteSelector
             var indexes = new SortedSet<int>();
             foreach (var sentence in chosen.Where(sentence => sentence.Passage == place))
             {
-                passage.AddReadable(sentence.Index, indexes);
+                passage.AddReadable(sentence.Index, asksForSteps, indexes);
             }
 
-            groups.Add([.. indexes.Select(index => new Quote(passage.Source, passage.Sentences[index].Text))]);
+            groups.Add(passage.Quotes(indexes));
         }
 
         return groups;
