@@ -44,6 +44,9 @@ internal sealed record AgentConfig
     /// <summary>False: a provider that is lost after the first text ends the run.</summary>
     internal bool MidstreamFallback { get; init; } = true;
 
+    /// <summary>True: an answer with a sentence that no retrieved chunk supports fails.</summary>
+    internal bool StrictCitations { get; init; }
+
     internal PrivacyClass PrivacyClass { get; init; }
 
     /// <summary>Null: the provider's own.</summary>

@@ -46,6 +46,7 @@ internal static class AgentConfigJson
         writer.WriteNumber("conversation_limit"u8, config.ConversationLimit);
         writer.WriteBoolean("builtin_fallback"u8, config.BuiltinFallback);
         writer.WriteBoolean("midstream_fallback"u8, config.MidstreamFallback);
+        writer.WriteBoolean("strict_citations"u8, config.StrictCitations);
         writer.WriteStartObject("limits"u8);
         writer.WriteNumber("max_steps"u8, config.Limits.MaxSteps);
         writer.WriteNumber("max_tool_calls"u8, config.Limits.MaxToolCalls);
@@ -70,6 +71,7 @@ internal static class AgentConfigJson
             Model = stored.String("model", 0, int.MaxValue) ?? none.Model,
             BuiltinFallback = stored.Boolean("builtin_fallback") ?? none.BuiltinFallback,
             MidstreamFallback = stored.Boolean("midstream_fallback") ?? none.MidstreamFallback,
+            StrictCitations = stored.Boolean("strict_citations") ?? none.StrictCitations,
             PrivacyClass = stored.Word("privacy_class", PrivacyClasses.Words) is { } word
                 ? PrivacyClasses.Parse(word) : none.PrivacyClass,
             Temperature = Decimal(stored, "temperature"),

@@ -36,6 +36,8 @@ internal sealed class AgentInput(KnownModel knownModel, ToolCatalog catalog)
                 ?? Kept(body, "builtin_fallback", old.BuiltinFallback, none.BuiltinFallback),
             MidstreamFallback = body.Boolean("midstream_fallback")
                 ?? Kept(body, "midstream_fallback", old.MidstreamFallback, none.MidstreamFallback),
+            StrictCitations = body.Boolean("strict_citations")
+                ?? Kept(body, "strict_citations", old.StrictCitations, none.StrictCitations),
             PrivacyClass = body.Word("privacy_class", PrivacyClasses.Words) is { } word
                 ? PrivacyClasses.Parse(word) : Kept(body, "privacy_class", old.PrivacyClass, none.PrivacyClass),
             Temperature = body.Number("temperature", 0, 2, decimals: 6)

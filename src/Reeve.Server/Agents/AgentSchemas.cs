@@ -32,6 +32,7 @@ internal static class AgentSchemas
         ("conversation_limit", Schema.Integer()),
         ("builtin_fallback", Schema.Flag()),
         ("midstream_fallback", Schema.Flag()),
+        ("strict_citations", Schema.Flag()),
         ("limits", Schema.Record(
             ("max_steps", Schema.Integer()),
             ("max_tool_calls", Schema.Integer()),
@@ -53,6 +54,7 @@ internal static class AgentSchemas
         ("model", Schema.Text(1, 200).About("auto, cheapest, fast, best or the id of a model.")),
         ("builtin_fallback", Schema.Flag().About("When every permitted provider failed, the built-in model answers.")),
         ("midstream_fallback", Schema.Flag().About("False: a provider lost after the first text ends the run.")),
+        ("strict_citations", Schema.Flag().About("An answer that no retrieved passage supports is output_invalid.")),
         ("privacy_class", Schema.Word(PrivacyClasses.Words)),
         ("temperature", Schema.Number(0, 2)),
         ("max_output_tokens", Schema.Integer(1, 128_000)),

@@ -25,6 +25,10 @@ internal sealed class ModelCall(
     private const int WholeTokensMax = 512;
 
     private readonly DeltaSplitter _splitter = new();
+    private readonly SourceIdFilter? _ids = !context.HasDocuments || plan.Route.Model.IsBuiltIn
+        ? null // The built-in model quotes documents, whatever ids stand in them.
+        : new SourceIdFilter(id => Known(run, context, id)?.ChunkId);
+
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _unsaid = new();
     private readonly List<RequestedToolCall> _toolCalls = [];
@@ -78,13 +82,19 @@ internal sealed class ModelCall(
     /// <summary>Events that wait for the step's last append.</summary>
     internal List<RunEventData> Unwritten { get; } = [];
 
+    /// <summary>Those of them that say nothing which was not held against its sources where it had to be.</summary>
+    internal IReadOnlyList<RunEventData> UnwrittenUnchecked => context.Config.StrictCitations
+        ? Unwritten.FindAll(static data => data is not MessageDelta)
+        : Unwritten;
+
     /// <summary>True once there is text that a caller may have seen.</summary>
     internal bool HasSpoken => _text.Length > 0;
 
     /// <summary>True once the provider has given text, whether or not a caller may have seen it.</summary>
     internal bool HasHeard => HasSpoken || _unsaid.Length > 0;
 
-    private bool IsFollowed => !run.State.Admitted.Options.Whole;
+    /// <summary>False where nobody reads along, or may not before the answer was held against its sources.</summary>
+    private bool IsFollowed => !run.State.Admitted.Options.Whole && !context.Config.StrictCitations;
 
     /// <summary>
     /// Asks the model. Until <see cref="ReadAsync"/> it touches nothing of the run, so two can be asked at a time.
@@ -239,8 +249,7 @@ internal sealed class ModelCall(
             {
                 case TextContent text:
                     Cite(text.Annotations);
-                    Say(masked is null ? text.Text : masked.Restore(text.Text));
-
+                    Hear(masked is null ? text.Text : masked.Restore(text.Text));
                     break;
                 case FunctionCallContent call:
                     Request(call);
@@ -258,9 +267,10 @@ internal sealed class ModelCall(
     {
         if (masked is not null)
         {
-            Say(masked.RestoreRest());
+            Hear(masked.RestoreRest());
         }
 
+        Say(_ids?.Flush() ?? "");
         SayUnsaid();
     }
 
@@ -278,6 +288,8 @@ internal sealed class ModelCall(
             SayPiece(rest);
         }
     }
+
+    private void Hear(string text) => Say(_ids is null ? text : _ids.Push(text));
 
     private void Say(string text)
     {
@@ -319,7 +331,7 @@ internal sealed class ModelCall(
         var known = run.State.Sources;
         if (chunks.Any(chunk => known.All(source => source.ChunkId != chunk.Chunk.Id)))
         {
-            Announce([.. chunks.Select(chunk => Source(chunk, null))]);
+            Announce(chunks.Select(Source));
         }
     }
 
@@ -328,10 +340,10 @@ internal sealed class ModelCall(
         var before = _cited.Count;
         foreach (var citation in annotations?.OfType<CitationAnnotation>() ?? [])
         {
-            if (_cited.All(source => source.ChunkId != citation.FileId)
-                && context.Chunks?.FirstOrDefault(chunk => chunk.Chunk.Id == citation.FileId) is { } chunk)
+            if (citation.FileId is { } id && Known(run, context, id) is { } source
+                && _cited.All(other => other.ChunkId != source.ChunkId))
             {
-                _cited.Add(Source(chunk, citation.Snippet is { } quote && masked is not null
+                _cited.Add(Quoted(source, citation.Snippet is { } quote && masked is not null
                     ? masked.RestoreWhole(quote) : citation.Snippet));
             }
         }
@@ -342,6 +354,22 @@ internal sealed class ModelCall(
         }
     }
 
+    /// <summary>The chunk of that id that was put before the model, by retrieval or by a tool.</summary>
+    private static RunSource? Known(LiveRun run, RunContext context, string id) =>
+        context.Chunks?.FirstOrDefault(chunk => IsSame(chunk.Chunk.Id, id)) is { } chunk
+            ? Source(chunk)
+            : run.State.Sources.FirstOrDefault(source => IsSame(source.ChunkId, id));
+
+    private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The source with the place of a quote that stands in its chunk; any other is none.</summary>
+    private RunSource Quoted(RunSource source, string? quote) =>
+        source.Quote is null && quote is { Length: > 0 } && CitationCheck.Chunks(context, run.State)
+            .FirstOrDefault(chunk => chunk.ChunkId == source.ChunkId)?.Text is { } text
+            && text.IndexOf(quote, StringComparison.Ordinal) is var at and >= 0
+            ? CitationCheck.Place(source, text, at, quote)
+            : source;
+
     /// <summary>The full list, best first: what the run's tools found, and these.</summary>
     private void Announce(IEnumerable<RunSource> sources)
     {
@@ -351,19 +379,8 @@ internal sealed class ModelCall(
         Unwritten.Insert(0, new SourcesFound(all));
     }
 
-    private static RunSource Source(Retrieval.RetrievedChunk chunk, string? quote)
-    {
-        var text = chunk.Chunk.Text;
-        var (start, end) = (chunk.Chunk.Start, chunk.Chunk.End);
-        if (quote is not null && text.IndexOf(quote, StringComparison.Ordinal) is var at and >= 0)
-        {
-            start += Http.RequestObject.ScalarCount(text[..at]);
-            end = start + Http.RequestObject.ScalarCount(quote);
-        }
-
-        return new RunSource(
-            chunk.Chunk.DocumentId, chunk.Chunk.Id, chunk.Score, chunk.Name, chunk.Chunk.Page, start, end, quote);
-    }
+    private static RunSource Source(Retrieval.RetrievedChunk chunk) => new(chunk.Chunk.DocumentId, chunk.Chunk.Id,
+        chunk.Score, chunk.Name, chunk.Chunk.Page, chunk.Chunk.Start, chunk.Chunk.End, null);
 
     private void Request(FunctionCallContent call)
     {

@@ -73,7 +73,9 @@ internal sealed class RunContexts(Database database, AgentStore agents, ToolCata
             AgentId = agent.AgentId,
             Config = agent.Config,
             Chat = chat,
-            Instructions = instructions,
+            Instructions = !agent.Config.StrictCitations ? instructions
+                : instructions.Length == 0 ? CitationCheck.Instruction
+                : instructions + "\n\n" + CitationCheck.Instruction,
             History = history,
             Tools = offered,
             HasDocuments = hasDocuments,

@@ -41,6 +41,7 @@ internal static class RunEventCodec
         Add("run.recovered", Json.RunRecovered);
         Add("context.trimmed", Json.ContextTrimmed);
         Add("sources.found", Json.SourcesFound);
+        Add("sources.quoted", Json.SourcesQuoted);
         Add("privacy.raised", Json.PrivacyRaised);
         Add("model_call.started", Json.ModelCallStarted);
         Add("message.delta", Json.MessageDelta);
@@ -176,6 +177,7 @@ internal static class RunEventCodec
 [JsonSerializable(typeof(RunRecovered))]
 [JsonSerializable(typeof(ContextTrimmed))]
 [JsonSerializable(typeof(SourcesFound))]
+[JsonSerializable(typeof(SourcesQuoted))]
 [JsonSerializable(typeof(PrivacyRaised))]
 [JsonSerializable(typeof(ModelCallStarted))]
 [JsonSerializable(typeof(MessageDelta))]

@@ -70,6 +70,9 @@ internal sealed record ContextTrimmed(int Turns) : RunEventData;
 /// <summary>The chunks before the model, best first; the newest such event holds.</summary>
 internal sealed record SourcesFound(IReadOnlyList<RunSource> Sources) : RunEventData;
 
+/// <summary>The passages of sources that support the answer, found when it was whole.</summary>
+internal sealed record SourcesQuoted(IReadOnlyList<QuotedSource> Quotes) : RunEventData;
+
 /// <summary>Something that the run read is of a stricter class.</summary>
 internal sealed record PrivacyRaised(string PrivacyClass) : RunEventData;
 
@@ -200,6 +203,9 @@ internal sealed record RunCancelled : RunEventData;
 /// <summary>A chunk that the run used; what <c>sources</c> and <c>citations</c> are made of.</summary>
 internal sealed record RunSource(
     string DocumentId, string ChunkId, double Score, string Name, int? Page, int Start, int End, string? Quote);
+
+/// <summary>The passage of a source, with its place in the document's text.</summary>
+internal sealed record QuotedSource(string ChunkId, int Start, int End, string Quote);
 
 /// <summary>What the caller fixed for the run beside its input.</summary>
 internal sealed record RunOptions

@@ -133,8 +133,14 @@ internal sealed class RunLoop(
         {
             // The end of the call was written and what follows from it was not: a crash came between, or the call used
             // more than it held. The log has all that is needed.
+            if (context.Chunks is null && context.Config.StrictCitations)
+            {
+                await RetrieveAsync(run, context);
+            }
+
             await ending.WriteAsync(
-                run, [], null, Conclude(run, context, run.State.NewestEnd!, run.State.Steps[^1].Text));
+                run, [], null, Conclude(
+                run, context, run.State.NewestEnd!, run.State.Steps[^1].Text, run.State.Sources));
             return;
         }
 
@@ -273,7 +279,7 @@ internal sealed class RunLoop(
         catch (OperationCanceledException) when (run.IsCancelRequested || !run.IsStopped)
         {
             call.SayUnsaid();
-            await ending.WriteAsync(run, call.Unwritten, call.Counted("cancelled"));
+            await ending.WriteAsync(run, call.UnwrittenUnchecked, call.Counted("cancelled"));
             throw;
         }
         finally
@@ -367,51 +373,62 @@ internal sealed class RunLoop(
         {
             // The caller's next request brings the results. What the model asked of the server beside them is left
             // out, for its results would have nobody to go to.
-            await ending.WriteAsync(run, call.Unwritten, end with { ToolCalls = forCaller }, new RunCompleted());
+            await ending.WriteAsync(
+                run, call.UnwrittenUnchecked, end with { ToolCalls = forCaller }, new RunCompleted());
         }
         else if (call.ToolCalls.Count + run.State.ToolCalls.Count > Limits(context).MaxToolCalls)
         {
-            await ending.WriteAsync(run, call.Unwritten, end with { ToolCalls = [] },
+            await ending.WriteAsync(run, call.UnwrittenUnchecked, end with { ToolCalls = [] },
                 Exceeded("The model asked for more tool calls than max_tool_calls.", "limits.max_tool_calls"));
         }
         else if (call.ToolCalls.Count > 0)
         {
-            var drop = context.OutputSchema is not null && call.HasSpoken;
-            await ending.WriteAsync(run, call.Unwritten, end, drop ? [new OutputReset("tool_step")] : []);
+            var drop = context.OutputSchema is not null && call.HasSpoken && !context.Config.StrictCitations;
+            await ending.WriteAsync(run, call.UnwrittenUnchecked, end, drop ? [new OutputReset("tool_step")] : []);
         }
         else
         {
             var finished = new ModelCallEnd(end.FinishReason, call.Plan.CutByCredits);
-            await ending.WriteAsync(run, call.Unwritten, end, Conclude(run, context, finished, call.Text));
+            var sources = call.Unwritten.OfType<SourcesFound>().LastOrDefault()?.Sources ?? run.State.Sources;
+            var outcome = Conclude(run, context, finished, call.Text, sources);
+            await ending.WriteAsync(
+                run, outcome[^1] is RunCompleted ? call.Unwritten : call.UnwrittenUnchecked, end, outcome);
         }
 
         failpoints.Hit(Failpoints.LoopCallEnded);
     }
 
-    /// <summary>What follows from an answer: the run's end, or one more try where it does not fit the schema.</summary>
-    private static RunEventData Conclude(LiveRun run, RunContext context, ModelCallEnd end, string text)
+    /// <summary>
+    /// What follows from an answer: the run's end, with the quotes that hold it, or one more try where it does not fit
+    /// the schema.
+    /// </summary>
+    private static List<RunEventData> Conclude(
+        LiveRun run, RunContext context, ModelCallEnd end, string text, IReadOnlyList<RunSource> sources)
     {
         if (end.CutByCredits && end.FinishReason == ChatFinishReason.Length.Value)
         {
-            return Exceeded("The answer was ended by max_credits.", "max_credits");
+            return [Exceeded("The answer was ended by max_credits.", "max_credits")];
         }
 
         if (context.OutputSchema is not { } schema || OutputCheck.Complain(schema, text) is not { } complaint)
         {
-            return new RunCompleted();
+            return CitationCheck.Conclude(context, run.State, text, sources);
         }
 
         if (run.State.SchemaRetried)
         {
-            return new RunFailed(
-                ApiErrorCodes.OutputInvalid.Code, "The output does not match output_schema after one retry.")
-            {
-                Param = "output_schema",
-            };
+            return
+            [
+                new RunFailed(
+                    ApiErrorCodes.OutputInvalid.Code, "The output does not match output_schema after one retry.")
+                {
+                    Param = "output_schema",
+                },
+            ];
         }
 
         context.SchemaComplaint = complaint;
-        return new OutputReset("schema_retry");
+        return [new OutputReset("schema_retry")];
     }
 
     // A reset drops all text, so what earlier steps said is said again.

@@ -166,6 +166,9 @@ internal sealed class RunState(string runId, CreditOptions credits)
             case SourcesFound found:
                 Sources = found.Sources;
                 break;
+            case SourcesQuoted quoted:
+                Sources = [.. Sources.Select(source => Quoted(source, quoted))];
+                break;
             case PrivacyRaised raised:
                 PrivacyClass = PrivacyClasses.Parse(raised.PrivacyClass);
                 break;
@@ -204,6 +207,11 @@ internal sealed class RunState(string runId, CreditOptions credits)
                 break;
         }
     }
+
+    private static RunSource Quoted(RunSource source, SourcesQuoted quoted) =>
+        quoted.Quotes.FirstOrDefault(quote => quote.ChunkId == source.ChunkId) is { } found
+            ? source with { Start = found.Start, End = found.End, Quote = found.Quote }
+            : source;
 
     private void Begin(DateTimeOffset? at)
     {

@@ -102,6 +102,7 @@ public sealed class AgentEndpointsTests
             {"id":"{{{id}}}","version":1,"name":"Privacy desk","slug":"privacy-desk","description":"",
             "instructions":"","model":"auto","privacy_class":"standard","temperature":null,"max_output_tokens":4096,
             "tools":[],"conversation_limit":10000,"builtin_fallback":false,"midstream_fallback":true,
+            "strict_citations":false,
             "limits":{"max_steps":16,"max_tool_calls":32,"max_run_seconds":660,"max_credits_per_run":null},
             "metadata":{},"document_count":0,
             "created_at":"2026-11-20T09:15:03.530Z","updated_at":"2026-11-20T09:15:03.530Z"}
@@ -122,6 +123,7 @@ public sealed class AgentEndpointsTests
             "approval":"never","idempotent":true,"config":{}},
             {"name":"knowledge","type":"builtin","actions":null,"approval":"never","idempotent":false,"config":{}}],
             "conversation_limit":1,"builtin_fallback":true,"midstream_fallback":false,
+            "strict_citations":true,
             "limits":{"max_steps":1,"max_tool_calls":0,"max_run_seconds":7200,"max_credits_per_run":0.125},
             "metadata":{"a":[1,null]}
             """;

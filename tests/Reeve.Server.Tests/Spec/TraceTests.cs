@@ -25,9 +25,8 @@ public sealed class TraceServers : IAsyncLifetime
 /// </summary>
 public sealed class TraceTests(TraceServers servers) : IClassFixture<TraceServers>
 {
-    // The last one needs output_schema or strict citations, which runs of that API cannot have yet.
     private static readonly string[] NotOfAuteryn =
-        ["insufficient_funds", "provider_unavailable", "gone", "conversation_limit_exceeded", "output_invalid"];
+        ["insufficient_funds", "provider_unavailable", "gone", "conversation_limit_exceeded"];
 
     private static readonly string[] OfAuteryn =
         ["insufficient_credits", "agent_not_found", "task_not_found", "run_not_found"];

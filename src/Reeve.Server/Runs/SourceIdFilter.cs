@@ -1,0 +1,104 @@
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace Reeve.Server.Runs;
+
+/// <summary>
+/// Leaves out of a model's text the ids of chunks that were never put before it, with the brackets around them. The
+/// text comes in pieces: what may be the beginning of an id is held until it is one or is none.
+/// </summary>
+internal sealed partial class SourceIdFilter(Func<string, string?> find)
+{
+    /// <summary>No more is held back, so that no text makes this slow: the end of a longer list of ids.</summary>
+    private const int HeldMax = 1_024;
+
+    private string _held = "";
+    private bool _skipsSpace;
+    private bool _endsInSpace = true;
+
+    /// <summary>What can be said for sure after this piece.</summary>
+    internal string Push(string piece)
+    {
+        var text = _held + piece;
+        var tail = Tail().Match(text, Math.Max(0, text.Length - HeldMax));
+        var end = tail.Success ? tail.Index : text.Length;
+        _held = text[end..];
+        return Filter(text[..end]);
+    }
+
+    /// <summary>What was held when nothing more comes.</summary>
+    internal string Flush()
+    {
+        var rest = _held;
+        _held = "";
+        return Filter(rest);
+    }
+
+    private string Filter(string text)
+    {
+        var ready = new StringBuilder(text.Length);
+        var at = 0;
+        foreach (Match marker in Markers().Matches(text))
+        {
+            Say(ready, text.AsSpan(at, marker.Index - at));
+            Show(ready, marker);
+            at = marker.Index + marker.Length;
+        }
+
+        Say(ready, text.AsSpan(at));
+        return ready.ToString();
+    }
+
+    private void Show(StringBuilder ready, Match marker)
+    {
+        var (open, close) = (marker.Groups["open"].Value, marker.Groups["close"].Value);
+        var ids = marker.Groups["id"].Captures.Select(id => find(id.Value)).OfType<string>().ToList();
+        if (ids.Count == marker.Groups["id"].Captures.Count)
+        {
+            Say(ready, marker.Value);
+            return;
+        }
+
+        if (ids.Count > 0)
+        {
+            Say(ready, marker.Groups["space"].Value + open + string.Join(", ", ids) + close);
+            return;
+        }
+
+        // Of a bracket that holds something else too, only the id goes.
+        if ((open.Length > 0) != (close.Length > 0))
+        {
+            Say(ready, marker.Groups["space"].Value + open + close);
+        }
+
+        _skipsSpace = _endsInSpace;
+    }
+
+    private void Say(StringBuilder ready, ReadOnlySpan<char> text)
+    {
+        text = _skipsSpace ? text.TrimStart(' ') : text;
+        if (text.Length > 0)
+        {
+            ready.Append(text);
+            _skipsSpace = false;
+            _endsInSpace = text[^1] == ' ';
+        }
+    }
+
+    // An id has 26 letters and digits; a model that copies one badly may leave some out or put some in.
+    [GeneratedRegex("""
+        (?<space>[ ]{0,8})(?<open>[\[(【][ ]{0,8})?
+        (?<![0-9A-Za-z_])(?<id>[cC][hH][kK]_[0-9A-Za-z]{16,64})(?![0-9A-Za-z_])
+        (?:[ ,;]{1,8}(?<id>[cC][hH][kK]_[0-9A-Za-z]{16,64})(?![0-9A-Za-z_]))*
+        (?<close>[ ]{0,8}[\])】])?
+        """, RegexOptions.IgnorePatternWhitespace)]
+    private static partial Regex Markers();
+
+    /// <summary>The end of a text that may still become a marker, or grow as one.</summary>
+    [GeneratedRegex("""
+        [ ]{0,8}(?:[\[(【][ ]{0,8})?
+        (?:(?<![0-9A-Za-z_])[cC][hH][kK]_[0-9A-Za-z]{16,64}(?:[ ,;]{1,8}|\z))*
+        (?:(?<![0-9A-Za-z_])[cC](?:[hH](?:[kK](?:_[0-9A-Za-z]{0,64})?)?)?)?\z
+        """, RegexOptions.IgnorePatternWhitespace)]
+    private static partial Regex Tail();
+}
