@@ -86,8 +86,8 @@ internal static class DocumentStore
     internal static List<(TenantContext Tenant, string Id)> DuePages(
         DbSession session, DateTimeOffset now, int limit) => session.List(
         "SELECT account_id, id, MIN(fetch_at) AS due FROM documents WHERE fetch_at <= $1 AND status <> 'processing' "
-        + "GROUP BY account_id ORDER BY due LIMIT $2", static row => (new TenantContext(row.GetString(0)), row.GetString(1)),
-        now.ToUnixTimeMilliseconds(), limit);
+        + "GROUP BY account_id ORDER BY due LIMIT $2",
+        static row => (new TenantContext(row.GetString(0)), row.GetString(1)), now.ToUnixTimeMilliseconds(), limit);
 
     private static object? Name(DbSession session, TenantContext tenant, Document document) => session.Stored(
         document.IsSealed, tenant, ContentColumns.DocumentName, document.Id, document.Name);
