@@ -212,6 +212,32 @@ public sealed class TextFormatTests
         Assert.Equal(2_000, text.Text.Count(static letter => letter == 'y'));
     }
 
+    /// <summary>A star before a pipe made reading a table cost the square of its cells, 20 s for this one.</summary>
+    [Theory]
+    [InlineData("1~2")]
+    [InlineData("*1")]
+    [InlineData("**1**")]
+    public void Extract_LargeTableWithEmphasis_EndsSoonAsATable(string cell)
+    {
+        var rows = string.Concat(Enumerable.Repeat("|x|y|\n", 8_000));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        var text = Extract(TextFormat.Markdown, $"# A\n\n|a|b|\n|-|-|\n|{cell}|x|\n{rows}");
+
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 64 << 20);
+        Assert.Equal(8_002, text.Blocks.Count(static block => block.Kind == BlockKind.TableRow));
+    }
+
+    [Fact]
+    public void Extract_LargeTableWithARowLongerThanItsHead_KeepsAllCells()
+    {
+        var rows = string.Concat(Enumerable.Repeat("|x|y|\n", 1_000));
+
+        var text = Extract(TextFormat.Markdown, $"# A\n\n|a|b|\n|-|-|\n{rows}|x|y|excess|\n");
+
+        Assert.Contains("excess", text.Text, StringComparison.Ordinal);
+    }
+
     /// <summary>A form feed ends a line for .NET and not for the parser, which took a minute.</summary>
     [Fact]
     public void Extract_CountlessDefinitionsWithFormFeeds_EndsSoon()

@@ -11,18 +11,10 @@ namespace Reeve.Server.Retrieval.Parsing;
 /// <summary>Markdown without its marks: headings, paragraphs, items, rows and code stay apart.</summary>
 internal static class MarkdownText
 {
-    /// <summary>Link definitions in a row; reading them costs the square of their number.</summary>
-    private const int DefinitionsMax = 5_000;
-
-    /// <summary>
-    /// Cells that the parser may add to the rows of one table, beside a quarter of those that are there. It makes all
-    /// rows as long as the longest, so one long row and many short ones cost their product.
-    /// </summary>
-    private const int CellsAddedMax = 5_000;
-
     internal static ExtractedText Extract(string source)
     {
-        if (IsCostly(source))
+        var cost = MarkdownCost.Of(source);
+        if (cost.IsTooHigh)
         {
             return PlainText.Extract(source);
         }
@@ -31,7 +23,8 @@ internal static class MarkdownText
         try
         {
             // The pipeline is made anew for the sake of its deadline.
-            document = Markdown.Parse(source, new MarkdownPipelineBuilder().UsePipeTables().UseTaskLists()
+            document = Markdown.Parse(source, new MarkdownPipelineBuilder()
+                .UsePipeTables(new PipeTableOptions { UseGfmRules = cost.HasLargeTable }).UseTaskLists()
                 .UseEmphasisExtras().UseYamlFrontMatter().Use(new ParseDeadline()).Build());
         }
         catch (Exception error) when (error is ArgumentException or ParseDeadlineException)
@@ -44,35 +37,6 @@ internal static class MarkdownText
         WriteBlocks(document, writer);
         return writer.ToText();
     }
-
-    private static bool IsCostly(string source)
-    {
-        var (definitions, rows, width, cells, isTable) = (0, 0L, 0, 0L, false);
-        foreach (var range in source.AsSpan().SplitAny('\r', '\n')) // Other ends of lines the parser does not know.
-        {
-            var line = source.AsSpan(range);
-            if (line.IsEmpty && range.Start.Value > 0 && source.AsSpan(range.Start.Value - 1).StartsWith("\r\n"))
-            {
-                continue;
-            }
-
-            definitions = line.TrimStart(" >").StartsWith('[') ? definitions + 1 : 0;
-            (rows, width, cells, isTable) = line.Trim(" \t").IsEmpty
-                ? (0, 0, 0, false)
-                : (rows + 1, Math.Max(width, line.Count('|') + 1), cells + line.Count('|') + 1,
-                    isTable || IsRuler(line));
-            if (definitions > DefinitionsMax
-                || (isTable && (rows * width) - cells > CellsAddedMax + (cells / 4)))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    /// <summary>What stands between the head of a table and its rows.</summary>
-    private static bool IsRuler(ReadOnlySpan<char> line) => line.Contains('-') && line.Trim(" \t>|:-").IsEmpty;
 
     private static void WriteBlocks(ContainerBlock container, BlockWriter writer)
     {
