@@ -39,6 +39,8 @@ internal sealed class DocumentSync(
 
     private readonly string _root = Path.GetFullPath(options.Folder);
     private readonly List<string> _failures = [];
+    private readonly List<string> _again = [];
+    private readonly List<SyncedDocument> _doubles = [];
     private int _added;
     private int _replaced;
     private int _moved;
@@ -59,26 +61,45 @@ internal sealed class DocumentSync(
 
         var files = Files();
         var known = await ListAsync(cancellationToken);
-        var gone = known.Values.Where(document => !files.Contains(document.Path)).ToList();
+        RequireSameFolder(files, known);
+        var gone = known.Values.Where(document => !files.Contains(document.Path)).Concat(_doubles).ToList();
         // Those that have a document first, so that a copy of one does not take its place.
-        await WithProgressAsync([.. files.OrderByDescending(known.ContainsKey)], async file =>
-        {
-            try
-            {
-                await SyncAsync(file, known, gone, cancellationToken);
-            }
-            catch (ClientException error) when (error.IsOfOne)
-            {
-                _failures.Add($"{file}: {error.Message}");
-            }
-            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-            {
-                _failures.Add($"{file}: {error.Message}");
-            }
-        });
+        await WithProgressAsync([.. files.OrderByDescending(known.ContainsKey)],
+            file => TryAsync(file, () => SyncAsync(file, known, gone, cancellationToken)));
+        await WithProgressAsync([.. _again], file => TryAsync(file, () => AddAsync(file, gone, cancellationToken)));
         await DeleteAsync(gone, cancellationToken);
         await AwaitReadingAsync(files, cancellationToken);
         return await ReportAsync();
+    }
+
+    /// <summary>
+    /// An empty mount point, or another folder of the same name, would take everything away that the right one gave.
+    /// </summary>
+    private void RequireSameFolder(List<string> files, Dictionary<string, SyncedDocument> known)
+    {
+        if (known.Count > 0 && !options.Keep && !files.Exists(known.ContainsKey))
+        {
+            throw new ClientException(string.Create(CultureInfo.InvariantCulture,
+                $"None of the {known.Count} documents of \"{Sync}\" is of a file that is in {options.Folder}, and all ")
+                + "would be deleted. If it is another folder, give it a --name; if it is right, add --keep and delete "
+                + "them yourself.");
+        }
+    }
+
+    private async Task TryAsync(string file, Func<Task> work)
+    {
+        try
+        {
+            await work();
+        }
+        catch (ClientException error) when (error.IsOfOne)
+        {
+            _failures.Add($"{file}: {error.Message}");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            _failures.Add($"{file}: {error.Message}");
+        }
     }
 
     private List<string> Files() =>
@@ -116,9 +137,10 @@ internal sealed class DocumentSync(
                 HttpMethod.Get, $"{Documents}?limit={PageLength}{after}", null, cancellationToken);
             foreach (var document in page.GetProperty("data").EnumerateArray())
             {
-                if (SyncedDocument.Of(document) is { } one && one.Sync == Sync)
+                if (SyncedDocument.Of(document) is { } one && one.Sync == Sync && !known.TryAdd(one.Path, one)
+                    && !_doubles.Exists(other => other.Id == one.Id))
                 {
-                    known.TryAdd(one.Path, one);
+                    _doubles.Add(one); // Two runs at once made it, and the newer stays.
                 }
             }
 
@@ -134,12 +156,7 @@ internal sealed class DocumentSync(
     private async Task SyncAsync(string path, Dictionary<string, SyncedDocument> known, List<SyncedDocument> gone,
         CancellationToken cancellationToken)
     {
-        if (path.Length > PathCharactersMax)
-        {
-            throw new IOException($"its path has more than {PathCharactersMax} characters.");
-        }
-
-        var bytes = await File.ReadAllBytesAsync(Path.Combine(_root, path), cancellationToken);
+        var bytes = await ReadAsync(path, cancellationToken);
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
         if (known.TryGetValue(path, out var document))
         {
@@ -149,18 +166,30 @@ internal sealed class DocumentSync(
                 return;
             }
 
-            await ReplaceAsync(document, bytes, sha256, gone, cancellationToken);
-            _replaced++;
+            await ReplaceAsync(document, bytes, cancellationToken);
             return;
         }
 
+        await AddAsync(path, gone, cancellationToken);
+    }
+
+    private async Task<byte[]> ReadAsync(string path, CancellationToken cancellationToken) =>
+        path.Length <= PathCharactersMax
+            ? await File.ReadAllBytesAsync(Path.Combine(_root, path), cancellationToken)
+            : throw new IOException($"its path has more than {PathCharactersMax} characters.");
+
+    /// <summary>Sends a file that has no document.</summary>
+    private async Task AddAsync(string path, List<SyncedDocument> gone, CancellationToken cancellationToken)
+    {
+        var bytes = await ReadAsync(path, cancellationToken);
+        var sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes));
         if (await MoveAsync(path, sha256, gone, cancellationToken))
         {
             _moved++;
             return;
         }
 
-        if (await SendAsync(HttpMethod.Post, Documents, Form(path, bytes, isNew: true), cancellationToken)
+        if (await SendAsync(HttpMethod.Post, Documents, Form(path, bytes, null), cancellationToken)
             == HttpStatusCode.OK)
         {
             _same++; // The agent has these bytes under another path or of another origin; once is enough.
@@ -170,19 +199,22 @@ internal sealed class DocumentSync(
         _added++;
     }
 
-    /// <summary>An agent has the same bytes once: a file that became those of another gives up its document.</summary>
-    private async Task ReplaceAsync(SyncedDocument document, byte[] bytes, string sha256, List<SyncedDocument> gone,
-        CancellationToken cancellationToken)
+    /// <summary>
+    /// An agent has the same bytes once: a file that became those of another gives up its document, and is looked at
+    /// again when the others are done, which may have other bytes by then.
+    /// </summary>
+    private async Task ReplaceAsync(SyncedDocument document, byte[] bytes, CancellationToken cancellationToken)
     {
         try
         {
-            await SendAsync(HttpMethod.Put, $"v1/documents/{document.Id}", Form(document.Path, bytes, isNew: false),
-                cancellationToken);
+            await SendAsync(HttpMethod.Put, $"v1/documents/{document.Id}",
+                Form(document.Path, bytes, document.Metadata), cancellationToken);
+            _replaced++;
         }
-        catch (ClientException error) when (error.Status == HttpStatusCode.Conflict)
+        catch (ClientException error) when (error.Status is HttpStatusCode.Conflict or HttpStatusCode.NotFound)
         {
-            await SendAsync(HttpMethod.Delete, $"v1/documents/{document.Id}", null, cancellationToken);
-            await MoveAsync(document.Path, sha256, gone, cancellationToken);
+            await RemoveAsync(document, cancellationToken);
+            _again.Add(document.Path);
         }
     }
 
@@ -195,7 +227,7 @@ internal sealed class DocumentSync(
             return false;
         }
 
-        await SendAsync(HttpMethod.Patch, $"v1/documents/{moved.Id}", () => Json(path), cancellationToken);
+        await SendAsync(HttpMethod.Patch, $"v1/documents/{moved.Id}", () => Json(path), cancellationToken); // Merged.
         gone.Remove(moved);
         return true;
     }
@@ -205,15 +237,18 @@ internal sealed class DocumentSync(
         options.IsDry ? HttpStatusCode.Created
             : (await client.SendAsync(method, path, content, cancellationToken)).Status;
 
-    private Func<HttpContent> Form(string path, byte[] bytes, bool isNew) => () =>
+    /// <param name="path">Of the file.</param>
+    /// <param name="bytes">Of the file.</param>
+    /// <param name="metadata">What the document has, which others may have added to; null: there is none yet.</param>
+    private Func<HttpContent> Form(string path, byte[] bytes, JsonElement? metadata) => () =>
     {
         var form = new MultipartFormDataContent
         {
             { new ByteArrayContent(bytes), "file", "file" },
             { new StringContent(NameOf(path)), "name" },
-            { new StringContent(Metadata(path).ToJsonString()), "metadata" },
+            { new StringContent(Metadata(path, metadata).ToJsonString()), "metadata" },
         };
-        if (isNew && options.PrivacyClass is { } privacyClass)
+        if (metadata is null && options.PrivacyClass is { } privacyClass)
         {
             form.Add(new StringContent(privacyClass), "privacy_class");
         }
@@ -222,21 +257,45 @@ internal sealed class DocumentSync(
     };
 
     private StringContent Json(string path) => new(
-        new JsonObject { ["name"] = NameOf(path), ["metadata"] = Metadata(path) }.ToJsonString(), Encoding.UTF8,
+        new JsonObject { ["name"] = NameOf(path), ["metadata"] = Metadata(path, null) }.ToJsonString(), Encoding.UTF8,
         "application/json");
 
-    private JsonObject Metadata(string path) => new() { ["sync"] = Sync, ["path"] = path };
+    private JsonObject Metadata(string path, JsonElement? before)
+    {
+        var metadata = before is { } held ? JsonObject.Create(held)! : [];
+        metadata["sync"] = Sync;
+        metadata["path"] = path;
+        return metadata;
+    }
 
     /// <summary>The path, or its end when it is long: there the name and its extension are.</summary>
     private static string NameOf(string path) => path.Length <= NameCharactersMax
         ? path : "…" + path[^(NameCharactersMax - 1)..].TrimStart('\udc00');
 
+    /// <summary>Nothing is deleted while a file could not be sent: it may be what a document's file became.</summary>
     private async Task DeleteAsync(List<SyncedDocument> gone, CancellationToken cancellationToken)
     {
-        foreach (var document in options.Keep ? [] : gone)
+        if (options.Keep || _failures.Count > 0)
+        {
+            return;
+        }
+
+        foreach (var document in gone)
+        {
+            await RemoveAsync(document, cancellationToken);
+            _deleted++;
+        }
+    }
+
+    private async Task RemoveAsync(SyncedDocument document, CancellationToken cancellationToken)
+    {
+        try
         {
             await SendAsync(HttpMethod.Delete, $"v1/documents/{document.Id}", null, cancellationToken);
-            _deleted++;
+        }
+        catch (ClientException error) when (error.Status == HttpStatusCode.NotFound)
+        {
+            // Somebody else was faster.
         }
     }
 
@@ -308,7 +367,7 @@ internal sealed class DocumentSync(
 
 /// <summary>A document that was made of a file.</summary>
 internal sealed record SyncedDocument(
-    string Id, string Sync, string Path, string Sha256, string Status, string? Error)
+    string Id, string Sync, string Path, string Sha256, string Status, string? Error, JsonElement Metadata)
 {
     internal static SyncedDocument? Of(JsonElement document) =>
         document.GetProperty("metadata") is var metadata && Text(metadata, "sync") is { } sync
@@ -316,7 +375,7 @@ internal sealed record SyncedDocument(
             ? new SyncedDocument(document.GetProperty("id").GetString()!, sync, path,
                 document.GetProperty("sha256").GetString()!, document.GetProperty("status").GetString()!,
                 document.GetProperty("error") is { ValueKind: JsonValueKind.Object } error
-                    ? error.GetProperty("message").GetString() : null)
+                    ? error.GetProperty("message").GetString() : null, metadata)
             : null;
 
     private static string? Text(JsonElement metadata, string name) =>

@@ -151,6 +151,10 @@ internal static class DocumentStore
         return chunks.Count > 0;
     }
 
+    internal static bool HasOpenChunks(DbSession session, TenantContext tenant, string documentId) => session.Exists(
+        "SELECT 1 FROM chunks WHERE document_id = $1 AND account_id = $2 AND typeof(text) = 'text' LIMIT 1", documentId,
+        tenant.AccountId);
+
     /// <summary>The confidential documents of every account whose chunks are not all encrypted yet.</summary>
     internal static List<(TenantContext Tenant, string Id)> HalfSealed(DbSession session) => session.List(
         "SELECT account_id, id FROM documents WHERE typeof(name) = 'blob' AND EXISTS (SELECT 1 FROM chunks "

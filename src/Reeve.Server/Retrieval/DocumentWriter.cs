@@ -51,11 +51,17 @@ internal sealed class DocumentWriter(
     {
         while (await database.WriteAsync(session =>
             DocumentStore.Find(session, tenant, id) is { IsSealed: true } document
-            && (SearchIndexStore.Blind(session, tenant, document.AgentId,
-                    DocumentStore.NumberOf(session, tenant, id)!.Value, TermsAStep)
-                || DocumentStore.SealChunks(session, tenant, id, ChunksAStep))))
+            && SearchIndexStore.Blind(session, tenant, document.AgentId,
+                DocumentStore.NumberOf(session, tenant, id)!.Value, TermsAStep)))
         {
-            // The next step.
+            // The next terms.
+        }
+
+        while (await database.WriteAsync(session =>
+            DocumentStore.Find(session, tenant, id) is { IsSealed: true }
+            && DocumentStore.SealChunks(session, tenant, id, ChunksAStep)))
+        {
+            // The next chunks.
         }
     }
 

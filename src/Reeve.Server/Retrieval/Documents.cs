@@ -131,7 +131,8 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
             }
 
             var changed = Changed(session, tenant, document,
-                new DocumentPatch(added.Name, added.PrivacyClass, null), added.Metadata ?? document.Metadata) with
+                new DocumentPatch(insteadOf is null ? added.Name : null, added.PrivacyClass, null),
+                added.Metadata ?? document.Metadata) with
             {
                 MimeType = mimeType,
                 Bytes = added.Bytes.Length,
@@ -212,7 +213,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
             return changed;
         });
         ready.Forget(tenant, patched.AgentId);
-        if (patched.IsSealed)
+        if (patched.IsSealed && database.Read(session => DocumentStore.HasOpenChunks(session, tenant, id)))
         {
             await writer.SealAsync(tenant, id);
         }

@@ -29,11 +29,28 @@ internal static class SearchIndexRebuild
 
     private static void Index(DbSession session, DocumentRow document)
     {
-        var chunks = DocumentStore.Chunks(session, document.Tenant, document.Id, -1, int.MaxValue);
-        var postings = DocumentPostings.Of(chunks.Select(static chunk => (chunk.Text, chunk.Headings)));
-        SearchIndexStore.Add(session, document.Tenant, document.AgentId, document.Number, chunks.Count,
-            document.IsSealed
+        if (Read(session, document) is var (count, postings))
+        {
+            SearchIndexStore.Add(session, document.Tenant, document.AgentId, document.Number, count, postings);
+        }
+    }
+
+    /// <summary>
+    /// Null: it is damaged. It is found by nobody then, <c>reeve verify</c> names it, and others go on.
+    /// </summary>
+    private static (int Count, DocumentPostings Postings)? Read(DbSession session, DocumentRow document)
+    {
+        try
+        {
+            var chunks = DocumentStore.Chunks(session, document.Tenant, document.Id, -1, int.MaxValue);
+            var postings = DocumentPostings.Of(chunks.Select(static chunk => (chunk.Text, chunk.Headings)));
+            return (chunks.Count, document.IsSealed
                 ? postings.Blinded(session.ContentKey(document.Tenant), document.AgentId) : postings);
+        }
+        catch (Exception error) when (error is not Microsoft.Data.Sqlite.SqliteException)
+        {
+            return null; // A damaged row may be anything.
+        }
     }
 
     private static List<DocumentRow> Page(DbSession session, long after) => session.List(

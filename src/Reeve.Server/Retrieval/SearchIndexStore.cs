@@ -98,8 +98,9 @@ internal static class SearchIndexStore
         }
 
         session.Execute("DELETE FROM search_documents WHERE document_number = $1", document);
-        session.Execute("UPDATE search_indexes SET chunk_count = chunk_count - $1, term_count = term_count - $2 "
-            + "WHERE number = $3", chunkCount, held.TermCount, index.Number);
+        session.Execute("UPDATE search_indexes SET chunk_count = chunk_count - $1, term_count = term_count - $2, "
+            + "open_chunk_count = open_chunk_count - $3 WHERE number = $4", chunkCount, held.TermCount,
+            held.Block == index.OpenBlock ? chunkCount : 0, index.Number);
     }
 
     /// <summary>Hides at most so many open terms of a confidential document; false: none was left.</summary>

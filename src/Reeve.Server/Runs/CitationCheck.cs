@@ -157,7 +157,8 @@ internal sealed partial class CitationCheck
         foreach (var range in Sentences.Split(text))
         {
             var (start, length) = range.GetOffsetAndLength(text.Length);
-            claims.Add((text.Substring(start, length), [.. ids
+            var said = text.AsSpan(start, length).TrimStart();
+            claims.Add((said[Sentences.MarkerLength(said)..].ToString(), [.. ids
                 .Where(id => text.AsSpan(0, id.At).TrimEnd().Length is var at && at > start && at <= start + length)
                 .Select(static id => id.Id)]));
         }
@@ -172,9 +173,9 @@ internal sealed partial class CitationCheck
         {
             Collect(JsonElement.Parse(json), values);
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
-            return Claims(json); // It was cut, and is text as good as any.
+            return Claims(json); // It was cut, or has half a surrogate pair, and is text as good as any.
         }
 
         return values;
@@ -242,7 +243,7 @@ internal sealed partial class CitationCheck
     [GeneratedRegex("(?<=[0-9])[,.](?=[0-9]{3}(?![0-9]))")]
     private static partial Regex Thousands();
 
-    [GeneratedRegex("""[ ]{0,8}[\[(【]?[ ]{0,8}chk_[0-9A-Z]{26}(?:[ ,;]{1,8}chk_[0-9A-Z]{26})*[ ]{0,8}[\])】]?""")]
+    [GeneratedRegex("""[ ]{0,8}[\[(【]?[ ]{0,8}chk_[0-9A-Z]{26}(?:[ ,;]{1,8}chk_[0-9A-Z]{26})*(?:[ ]{0,8}[\])】])?""")]
     private static partial Regex Marker();
 
     [GeneratedRegex("chk_[0-9A-Z]{26}")]

@@ -36,7 +36,7 @@ internal sealed class ModelCall(
     private readonly List<ChatResponseUpdate> _begun = [];
     private IAsyncEnumerator<ChatResponseUpdate>? _updates;
     private ChatResponse? _response;
-    private readonly TaskCompletionSource _sign = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _sign = new();
     private CancellationTokenSource? _leaving;
     private CancellationTokenRegistration _runLeaves;
     private bool _isLeft;

@@ -131,6 +131,7 @@ internal sealed partial class ModelCalls(
         try
         {
             await lost.Sign.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
+            await Task.Yield(); // Off the stack of who reads the provider, which is let go of next.
             lost.Visit!.Succeed();
         }
         catch (TimeoutException)

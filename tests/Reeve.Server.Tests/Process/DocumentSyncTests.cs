@@ -75,13 +75,60 @@ public sealed class DocumentSyncTests : IAsyncLifetime
         Assert.Equal((0, "1 added, 0 replaced, 0 moved, 2 deleted, 2 unchanged, 0 failed."), await SyncAsync());
         Write("leave.md", "Other words of the house.");
         File.Delete(Path.Combine(Files, "copy.md"));
-        Assert.Equal((0, "0 added, 1 replaced, 0 moved, 0 deleted, 1 unchanged, 0 failed."), await SyncAsync());
+        Assert.Equal((0, "0 added, 0 replaced, 0 moved, 0 deleted, 2 unchanged, 0 failed."), await SyncAsync());
+        Write("c.md", "More words.");
+        await SyncAsync();
         File.Delete(Path.Combine(Files, "b.md"));
         await SyncAsync();
-        Assert.Equal(["Own", "leave.md"], await NamesAsync());
+        Assert.Equal(["Own", "c.md", "leave.md"], await NamesAsync());
         Assert.Contains("Other words", await SearchAsync("words"), StringComparison.Ordinal);
         Assert.Equal(200, (await _client.GetAsync(
             $"/v1/documents/{own.Json.GetProperty("id").GetString()}")).Status);
+    }
+
+    [Fact]
+    public async Task Sync_OfFilesThatSwap_KeepsBoth_AndWhatOthersAddedToADocument()
+    {
+        Write("a.md", "Words of the first.");
+        Write("b.md", "Words of the second.");
+        Write("c.md", "Words of the third.");
+        await SyncAsync();
+        var third = (await DocumentsAsync()).Single(static one => one.GetProperty("name").GetString() == "c.md");
+        var path = $"/v1/documents/{third.GetProperty("id").GetString()}";
+        Assert.Equal(200, (await _client.PatchAsync(path, """{"metadata":{"team":"payroll"}}""")).Status);
+
+        Write("a.md", "Words of the second.");
+        Write("b.md", "Words of the first.");
+        Write("c.md", "Words of the fourth.");
+        Assert.Equal(0, (await SyncAsync()).Code);
+
+        Assert.Equal(["a.md", "b.md", "c.md"], await NamesAsync());
+        Assert.Equal("payroll", (await _client.GetAsync(path)).Json.GetProperty("metadata").GetProperty("team")
+            .GetString());
+        Assert.Equal((0, "0 added, 0 replaced, 0 moved, 0 deleted, 3 unchanged, 0 failed."), await SyncAsync());
+    }
+
+    [Fact]
+    public async Task Sync_OfAnotherOrAnEmptyFolder_OrWithAFailure_DeletesNothing()
+    {
+        Write("a.md", "Words.");
+        Write("b.md", "Other words.");
+        await SyncAsync();
+        File.Move(Path.Combine(Files, "a.md"), Path.Combine(Files, "a.png"));
+        Write("a.png", "GIF89a Words.");
+        Assert.Equal((1, "0 added, 0 replaced, 0 moved, 0 deleted, 1 unchanged, 1 failed."), await SyncAsync());
+        Assert.Equal(["a.md", "b.md"], await NamesAsync());
+        Directory.Delete(Files, recursive: true);
+        Directory.CreateDirectory(Files);
+
+        var empty = await ReeveProcess.RunAsync(_folder, [
+            "documents", "sync", Files, "--agent", "desk", "--url", _server.Url.ToString(), "--key",
+            TestServer.AdminKey,
+        ]);
+
+        Assert.Equal(1, empty.Code);
+        Assert.Contains("give it a --name", empty.Errors, StringComparison.Ordinal);
+        Assert.Equal(["a.md", "b.md"], await NamesAsync());
     }
 
     [Fact]

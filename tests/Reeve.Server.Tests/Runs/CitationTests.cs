@@ -236,6 +236,34 @@ public sealed class CitationTests : IAsyncLifetime
         Assert.Equal(("output_invalid", "strict_citations"), (bad.ErrorCode, bad.ErrorParam));
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData(Strict)]
+    public async Task JsonAnswer_WithHalfASurrogatePair_EndsItsRunOnce(string members)
+    {
+        var (agent, _) = await DeskAsync(members: members);
+        _model.Reply("{\"costs\":14,\"place\":\"\\ud83d\"}");
+
+        var answer = await _server.RunAsync(
+            agent, "\"input\":\"What does breakfast cost?\",\"output_schema\":{\"type\":\"object\"}");
+
+        Assert.True(answer.Status is 200 or 422, answer.Text);
+        Assert.Single(_model.Prompts);
+    }
+
+    [Theory]
+    [InlineData("1. Guests leave their luggage at the reception.\n2. Rooms are ready from three in the afternoon.")]
+    [InlineData("Per KNOWN breakfast costs 14 euros.")]
+    public async Task Strict_NumbersOfAListAndWordsBesideAnId_AreNoClaims(string said)
+    {
+        var (agent, chunk) = await DeskAsync(members: Strict);
+        _model.Reply(Fill(said, chunk));
+
+        var answer = await AskAsync(agent, "What does breakfast cost?");
+
+        Assert.True(answer.Status == 200, answer.Text);
+    }
+
     private static string Fill(string text, string chunk) => text.Replace("UNKNOWN", Unknown, StringComparison.Ordinal)
         .Replace("KNOWN", chunk, StringComparison.Ordinal);
 

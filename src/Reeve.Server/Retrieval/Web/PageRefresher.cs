@@ -4,7 +4,7 @@ using Reeve.Server.Storage;
 namespace Reeve.Server.Retrieval.Web;
 
 /// <summary>
-/// Fetches pages again when they are due, in rounds of one page an account, so that nobody's slow sites hold up others.
+/// Fetches pages again when they are due, one page of an account at a time, so that nobody's slow sites hold up others.
 /// </summary>
 internal sealed partial class PageRefresher(
     Database database, WebPages pages, TimeProvider time, ILogger<PageRefresher> logger) : BackgroundService
@@ -40,14 +40,30 @@ internal sealed partial class PageRefresher(
 
     private async Task LookAsync(CancellationToken stoppingToken)
     {
-        while (database.Read(session => DocumentStore.DuePages(session, time.GetUtcNow(), LookAhead)) is
-            { Count: > 0 } due)
+        var flights = new Dictionary<Task, string>();
+        try
         {
-            await Parallel.ForEachAsync(due, new ParallelOptions
+            do
             {
-                MaxDegreeOfParallelism = AtOnce,
-                CancellationToken = stoppingToken,
-            }, async (page, cancellationToken) => await RefreshAsync(page.Tenant, page.Id, cancellationToken));
+                var due = database.Read(session => DocumentStore.DuePages(session, time.GetUtcNow(), LookAhead));
+                foreach (var (tenant, id) in due.Where(page => !flights.ContainsValue(page.Tenant.AccountId))
+                    .Take(AtOnce - flights.Count).ToList())
+                {
+                    flights.Add(RefreshAsync(tenant, id, stoppingToken), tenant.AccountId);
+                }
+
+                if (flights.Count > 0)
+                {
+                    var landed = await Task.WhenAny(flights.Keys);
+                    flights.Remove(landed);
+                    await landed; // What cannot be written would be due again at once.
+                }
+            }
+            while (flights.Count > 0 && !stoppingToken.IsCancellationRequested);
+        }
+        finally
+        {
+            await Task.WhenAll(flights.Keys).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -61,9 +77,20 @@ internal sealed partial class PageRefresher(
         {
             // It was deleted.
         }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // It is still due at the next start.
+        }
         catch (ApiException error)
         {
             LogStale(id, error.Message); // It is due again later.
+        }
+#pragma warning disable CA1031 // One page must not keep the others from being looked at; it would be the first again.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            LogFault(error);
+            await pages.PostponeAsync(tenant, id);
         }
     }
 

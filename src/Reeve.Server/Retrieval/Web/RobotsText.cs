@@ -17,7 +17,13 @@ internal sealed class RobotsText
     private const int RulesMax = 2_000;
     private const int RuleCharactersMax = 1_024;
 
+    // What a site may make this server remember.
+    private const int CharactersMax = 64 * 1024;
+    private const int PartsMax = 4_096;
+
     private readonly List<(string[] Parts, bool IsWhole, int Length, bool IsAllowed)> _rules = [];
+    private int _characters;
+    private int _parts;
 
     internal static RobotsText AllowsAll { get; } = new();
 
@@ -84,7 +90,11 @@ internal sealed class RobotsText
 
         var isWhole = value[^1] == '$';
         var pattern = Canonical((isWhole ? value[..^1] : value).ToString());
-        _rules.Add((pattern.Split('*'), isWhole, pattern.Length, isAllowed));
+        var parts = pattern.Split('*');
+        if ((_characters += pattern.Length) <= CharactersMax && (_parts += parts.Length) <= PartsMax)
+        {
+            _rules.Add((parts, isWhole, pattern.Length, isAllowed));
+        }
     }
 
     /// <summary>The parts of a pattern in their order, each as early as it goes.</summary>

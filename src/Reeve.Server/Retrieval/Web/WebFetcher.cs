@@ -21,12 +21,12 @@ internal sealed record FetchedPage(
 
 /// <summary>
 /// Fetches pages that accounts name, as a polite robot does: it asks <c>robots.txt</c> of each site first, follows at
-/// most five redirects, each through the same guard, and asks only for what has changed.
+/// most three redirects, each through the same guard, and asks only for what has changed.
 /// </summary>
 internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvider time)
 {
-    private const int RedirectsMax = 5;
-    private const int SitesRemembered = 1_000;
+    private const int RedirectsMax = 3;
+    private const int SitesRemembered = 100;
     private const int ValidatorCharactersMax = 1_024;
     private static readonly TimeSpan DurationMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RobotsKept = TimeSpan.FromHours(1);
@@ -161,10 +161,6 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
 
             return RobotsText.AllowsAll;
         }
-        catch (EgressException error) when (error.Fault is EgressFault.Timeout or EgressFault.Protocol)
-        {
-            return RobotsText.AllowsNothing;
-        }
         catch (EgressException error)
         {
             throw new WebFetchException($"The page could not be fetched: {error.Message}");
@@ -211,8 +207,7 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
 
     private static byte[] ToUtf8(ReadOnlyMemory<byte> bytes, string? charset)
     {
-        if (charset is null || charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)
-            || charset.Equals("utf-7", StringComparison.OrdinalIgnoreCase))
+        if (charset is null || charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
         {
             return bytes.ToArray();
         }
@@ -222,9 +217,9 @@ internal sealed class WebFetcher(SafeHttp http, EgressOptions options, TimeProvi
             var encoding = CodePagesEncodingProvider.Instance.GetEncoding(charset) ?? Encoding.GetEncoding(charset);
             return Encoding.UTF8.GetBytes(encoding.GetString(bytes.Span));
         }
-        catch (ArgumentException)
+        catch (Exception error) when (error is ArgumentException or NotSupportedException)
         {
-            return bytes.ToArray(); // Nobody knows that name: it is UTF-8, or refused as none.
+            return bytes.ToArray(); // Nobody reads it in that: it is UTF-8, or refused as none.
         }
     }
 

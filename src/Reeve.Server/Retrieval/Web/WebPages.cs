@@ -78,10 +78,19 @@ internal sealed class WebPages(
                 Page = next,
             }, cancellationToken, page);
         }
-        catch (ApiException error)
+        catch (ApiException error) when (error.Code != ApiErrorCodes.NotFound)
         {
             await documents.StampAsync(tenant, id, page, page.Later(Now()));
             throw new ApiException(ApiErrorCodes.Conflict, $"{error.Message} The document stays as it was.");
+        }
+    }
+
+    /// <summary>Says that a page is not to be looked at before its next time, whatever came in between.</summary>
+    internal async Task PostponeAsync(TenantContext tenant, string id)
+    {
+        if (documents.Get(tenant, id).Page is { } page)
+        {
+            await documents.StampAsync(tenant, id, page, page.Later(Now()));
         }
     }
 
@@ -120,8 +129,9 @@ internal sealed class WebPages(
         var name = fetched.Title ?? (fetched.FileName.Length > 0 && fetched.FileName != "page.html"
             ? fetched.FileName
             : url.Host + url.AbsolutePath.TrimEnd('/'));
-        return string.Concat(name.EnumerateRunes().Where(static rune => !Rune.IsControl(rune))
+        var shown = string.Concat(name.EnumerateRunes().Where(static rune => !Rune.IsControl(rune))
             .Take(Documents.NameCharactersMax));
+        return shown.Length > 0 ? shown : url.Host;
     }
 
     private static void RequireOpen(Document document)

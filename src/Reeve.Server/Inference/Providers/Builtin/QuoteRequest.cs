@@ -89,7 +89,7 @@ internal sealed class QuoteRequest
         {
             Sources.AddRange(SourceContent.Found(JsonElement.Parse(result)));
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
             // A tool may answer any text; this one is no list of chunks.
         }

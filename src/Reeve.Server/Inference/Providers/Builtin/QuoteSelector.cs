@@ -22,6 +22,9 @@ internal static class QuoteSelector
 {
     internal const int QuotesMax = 3;
 
+    /// <summary>The input of an agent is no longer; each of its words is looked for in every sentence.</summary>
+    private const int QuestionCharactersMax = 8_000;
+
     /// <summary>Of a question, a third of the words and half a word more: of two words both, of ten four.</summary>
     private const double ShareMin = 1.0 / 3;
     private const double WordsMin = 0.5;
@@ -37,6 +40,8 @@ internal static class QuoteSelector
     internal static List<List<Quote>> Select(
         string question, IReadOnlyList<string> earlier, IReadOnlyList<SourceContent> sources)
     {
+        question = Bounded(question);
+        earlier = [.. earlier.Select(Bounded)];
         var passages = Passages(sources);
         var sentences = passages.SelectMany(static passage => passage.Sentences).ToList();
         var subject = StopWords.Subject(question);
@@ -82,6 +87,10 @@ internal static class QuoteSelector
         return near.Count > 0 || subject.Values.Count(static weight => weight >= 1) == 1 ? near : ranked;
     }
 
+    /// <summary>Of a whole book that somebody asks, its beginning and its end.</summary>
+    private static string Bounded(string question) => question.Length <= QuestionCharactersMax
+        ? question : $"{question[..(QuestionCharactersMax / 4)]}\n{question[^(QuestionCharactersMax / 4)..]}";
+
     private static List<Passage> Passages(IReadOnlyList<SourceContent> sources)
     {
         var reader = new TermReader();
@@ -114,9 +123,11 @@ internal static class QuoteSelector
     private static Dictionary<string, double> Weigh(Dictionary<string, double> wanted, List<Sentence> sentences)
     {
         var weights = new Dictionary<string, double>(StringComparer.Ordinal);
+        var counts = sentences.SelectMany(static sentence => sentence.Terms).Where(wanted.ContainsKey)
+            .CountBy(static term => term).ToDictionary(StringComparer.Ordinal);
         foreach (var (term, weight) in wanted)
         {
-            var holding = Math.Max(1, sentences.Count(sentence => sentence.Terms.Contains(term)));
+            var holding = Math.Max(1, counts.GetValueOrDefault(term));
             weights[term] = weight * Math.Log(1 + ((sentences.Count - holding + 0.5) / (holding + 0.5)));
         }
 
