@@ -3,7 +3,7 @@ namespace Reeve.Reliability.Simulation;
 /// <summary>The simulator turns red on each bug that it is there to find, and only then.</summary>
 public sealed class PlantedBugTests(PlantedServer planted) : IClassFixture<PlantedServer>
 {
-    private const int HistoriesMax = 200;
+    private const int HistoriesMax = 1_000;
 
     [Theory]
     [InlineData("settle_twice")]
