@@ -99,8 +99,14 @@ internal sealed class SimNode : IDisposable
     {
         IsReady = false;
         _lifetime.StopApplication();
-        await Get<RunHost>().StopAsync(CancellationToken.None);
-        Die();
+        try
+        {
+            await Get<RunHost>().StopAsync(CancellationToken.None);
+        }
+        finally
+        {
+            Die(); // A host ends its process also when a part of it could not stop cleanly.
+        }
     });
 
     /// <summary>From here on nothing of it reaches a file, a client or anybody else.</summary>
