@@ -57,23 +57,22 @@ public sealed class WebPageTests : IAsyncLifetime
         Assert.True(added.Status == 201, added.Text);
         var id = Text(added, "id");
 
-        await DueAsync();
-        var same = await GetAsync(id);
+        TestAnswer same = null!;
+        await DueUntilAsync(async () =>
+            Text(same = await GetAsync(id), "fetched_at") != Text(added, "fetched_at"));
         Assert.Equal(("\"one\"", Text(added, "sha256")), (_site.Asked[^1].IfNoneMatch, Text(same, "sha256")));
-        Assert.NotEqual(Text(added, "fetched_at"), Text(same, "fetched_at"));
         Assert.Equal(Text(added, "updated_at"), Text(same, "updated_at"));
 
         _site.Put("/news", "<html><body><p>The lighthouse is open again.</p></body></html>", etag: "\"two\"");
-        await DueAsync();
-        await Eventually.TrueAsync(async () => Text(await GetAsync(id), "sha256") != Text(added, "sha256"));
+        await DueUntilAsync(async () => Text(await GetAsync(id), "sha256") != Text(added, "sha256"));
         Assert.Equal("News", Text(await GetAsync(id), "name"));
         Assert.Contains("open again", await SearchAsync("lighthouse"), StringComparison.Ordinal);
         Assert.DoesNotContain("old lighthouse", await SearchAsync("lighthouse"), StringComparison.Ordinal);
 
         // A site that fails leaves what there is, and is asked again at the next time.
         _site.PutStatus("/news", 503);
-        await DueAsync();
-        await DueAsync();
+        var asked = _site.Asked.Count;
+        await DueUntilAsync(() => Task.FromResult(_site.Asked.Count >= asked + 2));
         Assert.Contains("open again", await SearchAsync("lighthouse"), StringComparison.Ordinal);
         Assert.Equal("ready", Text(await GetAsync(id), "status"));
 
@@ -307,21 +306,27 @@ public sealed class WebPageTests : IAsyncLifetime
     private async Task<string> SearchAsync(string query) =>
         (await _server.Client.PostAsync($"/v1/agents/{_agent}/search", $$"""{"query":"{{query}}"}""")).Text;
 
-    /// <summary>Lets so much time pass that a page is due, and waits until it was asked for and that is over.</summary>
-    private async Task DueAsync()
+    /// <summary>
+    /// Lets pages come due, again and again until it is so: time that is moved while a page is on its way is the page's
+    /// time too, which is over then.
+    /// </summary>
+    private async Task DueUntilAsync(Func<Task<bool>> condition)
     {
-        var before = _site.Asked.Count;
+        var polls = 0;
         _server.Time.Advance(TimeSpan.FromMinutes(11));
-        await Eventually.TrueAsync(() =>
+        await Eventually.TrueAsync(async () =>
         {
-            if (_site.Asked.Count == before)
+            if (await condition())
             {
-                _server.Time.Advance(TimeSpan.FromMinutes(1)); // Nobody may have been waiting yet.
-                return false;
+                return true;
             }
 
-            return _server.Database.Read(session => session.Count("SELECT count(*) FROM documents WHERE fetch_at <= $1",
-                _server.Time.GetUtcNow().ToUnixTimeMilliseconds())) == 0;
+            if (++polls % 100 == 0)
+            {
+                _server.Time.Advance(TimeSpan.FromMinutes(11)); // Nobody may have been waiting yet.
+            }
+
+            return false;
         });
     }
 
