@@ -51,6 +51,11 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
             context.Response.Headers.RetryAfter = Math.Max(1, seconds).ToString(CultureInfo.InvariantCulture);
         }
 
+        if (error.IsFinal || error.Code == ApiErrorCodes.ConversationLimitExceeded)
+        {
+            context.Response.Headers["x-should-retry"] = "false";
+        }
+
         if (shown.Status == 401)
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";

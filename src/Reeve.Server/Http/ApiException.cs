@@ -17,6 +17,12 @@ internal sealed class ApiException(ApiErrorCode code, string message, string? pa
     /// <summary>Seconds for <c>Retry-After</c>; null sends none.</summary>
     internal int? RetryAfterSeconds { get; init; }
 
+    /// <summary>
+    /// True when the same request would be refused again or cost again: clients that repeat by themselves are told not
+    /// to, in the header <c>x-should-retry</c> that the OpenAI and Anthropic clients read.
+    /// </summary>
+    internal bool IsFinal { get; init; }
+
     /// <summary>The request named in the body when it is not the one that is answered (an idempotent replay).</summary>
     internal string? RequestId { get; init; }
 

@@ -177,7 +177,7 @@ internal sealed class ModelRouter(ModelCatalog catalog, ProviderHealth health)
             {
                 RouterModes.Auto => model.Quality >= QualityOfAutoMin ? 0 : 1,
                 RouterModes.Best => -model.Quality,
-                RouterModes.Fast => health.FirstTokenMilliseconds(new RouteKey(model.Id, model.Provider))
+                RouterModes.Fast => health.AnswerMilliseconds(new RouteKey(model.Id, model.Provider), output)
                     ?? double.PositiveInfinity,
                 _ => 0,
             },

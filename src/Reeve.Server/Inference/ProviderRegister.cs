@@ -21,7 +21,8 @@ internal sealed class ProviderRegister : IHostedService
         Database database, ModelCatalog catalog, ReeveOptions options, ProviderHealth health, TimeProvider time)
     {
         (_database, _health, _time) = (database, health, time);
-        _marks = catalog.Entries.Where(static entry => !entry.Model.IsBuiltIn)
+        _marks = catalog.Entries.Concat<CatalogModel>(catalog.Embeddings)
+            .Where(static entry => !entry.Model.IsBuiltIn)
             .GroupBy(static entry => entry.Model.Provider, StringComparer.Ordinal)
             .ToDictionary(static group => group.Key, static group => group.First().Privacy, StringComparer.Ordinal);
         _configured = _marks.Keys.ToDictionary(

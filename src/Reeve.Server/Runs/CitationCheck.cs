@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.AI;
@@ -116,10 +117,12 @@ internal sealed partial class CitationCheck
 
         var best = new Dictionary<string, (double Weight, SupportingQuote Quote)>(StringComparer.Ordinal);
         var (supported, unsupported) = (0, 0);
-        foreach (var (text, ids) in isJson ? Values(answer) : Claims(answer))
+        foreach (var (spellings, ids) in isJson ? Values(answer) : Claims(answer))
         {
-            var terms = TermsOf(text);
-            terms.RemoveWhere(Empty.Contains);
+            var readings = spellings.ConvertAll(spelling => TermsOf(spelling));
+            readings.ForEach(static terms => terms.RemoveWhere(Empty.Contains));
+            var terms = readings.Count == 1 ? readings[0]
+                : readings.Find(terms => _sources.Exists(source => source.Supports(terms))) ?? readings[0];
             if (terms.Count == 0)
             {
                 continue;
@@ -142,8 +145,11 @@ internal sealed partial class CitationCheck
         return new CheckedAnswer(supported > 0 && unsupported == 0, [.. best.Values.Select(static one => one.Quote)]);
     }
 
-    /// <summary>The sentences without the ids in them, each with the ids that it or what follows it names.</summary>
-    private static List<(string Text, HashSet<string> Ids)> Claims(string answer)
+    /// <summary>
+    /// The sentences without the ids in them, each with the ids that it or what follows it names; in a line that begins
+    /// with an id, those that stand before it.
+    /// </summary>
+    private static List<Claim> Claims(string answer)
     {
         var ids = new List<(int At, string Id)>();
         var taken = 0;
@@ -153,22 +159,53 @@ internal sealed partial class CitationCheck
             taken += marker.Length;
             return "";
         });
-        var claims = new List<(string Text, HashSet<string> Ids)>();
+        var places = Places(text, ids);
+        var claims = new List<Claim>();
         foreach (var range in Sentences.Split(text))
         {
             var (start, length) = range.GetOffsetAndLength(text.Length);
             var said = text.AsSpan(start, length).TrimStart();
-            claims.Add((said[Sentences.MarkerLength(said)..].ToString(), [.. ids
-                .Where(id => text.AsSpan(0, id.At).TrimEnd().Length is var at && at > start && at <= start + length)
-                .Select(static id => id.Id)]));
+            claims.Add(new Claim(
+                [said[Sentences.MarkerLength(said)..].ToString()],
+                places.Where(id => id.At >= start && id.At < start + length).Select(static id => id.Id)
+                    .ToHashSet(StringComparer.OrdinalIgnoreCase)));
         }
 
         return claims;
     }
 
-    private static List<(string Text, HashSet<string> Ids)> Values(string json)
+    /// <summary>Of each id the place of a character in the sentence that is meant by it.</summary>
+    private static List<(int At, string Id)> Places(string text, List<(int At, string Id)> ids)
     {
-        var values = new List<(string Text, HashSet<string> Ids)>();
+        var (line, leads) = (-1, false);
+        return ids.ConvertAll(id =>
+        {
+            var start = text.AsSpan(0, id.At).LastIndexOf('\n') + 1;
+            if (start != line)
+            {
+                (line, leads) = (start, Leads(text, start, id.At));
+            }
+
+            var next = text.Length - text.AsSpan(id.At).TrimStart().Length;
+            return leads && next < text.Length
+                ? (next, id.Id)
+                : (Math.Max(0, text.AsSpan(0, id.At).TrimEnd().Length - 1), id.Id);
+        });
+    }
+
+    /// <summary>True when the line begins with the id that stood here, and goes on after it.</summary>
+    private static bool Leads(string text, int start, int at)
+    {
+        var line = text.AsSpan(start);
+        line = line.IndexOf('\n') is var end and >= 0 ? line[..end] : line;
+        var marker = Sentences.MarkerLength(line.TrimStart());
+        return (marker == 0 ? line[..(at - start)].IsWhiteSpace() : line[..(at - start)].TrimStart().Length <= marker)
+            && !line[(at - start)..].IsWhiteSpace();
+    }
+
+    private static List<Claim> Values(string json)
+    {
+        var values = new List<Claim>();
         try
         {
             Collect(JsonElement.Parse(json), values);
@@ -181,7 +218,7 @@ internal sealed partial class CitationCheck
         return values;
     }
 
-    private static void Collect(JsonElement element, List<(string Text, HashSet<string> Ids)> values)
+    private static void Collect(JsonElement element, List<Claim> values)
     {
         switch (element.ValueKind)
         {
@@ -203,12 +240,23 @@ internal sealed partial class CitationCheck
                 values.AddRange(Claims(element.GetString()!));
                 break;
             case JsonValueKind.Number:
-                values.Add((element.GetRawText(), []));
+                values.Add(new Claim(Spellings(element), []));
                 break;
             default:
                 break; // true, false and null say nothing that could be looked up.
         }
     }
+
+    /// <summary>A price of 9.50 is 9.5 in JSON.</summary>
+    private static List<string> Spellings(JsonElement number) => !number.TryGetDecimal(out var value)
+        ? [number.GetRawText()]
+        : [.. new[]
+            {
+                value.ToString(CultureInfo.InvariantCulture),
+                value.ToString("0.############################", CultureInfo.InvariantCulture),
+                value.ToString("0.0###########################", CultureInfo.InvariantCulture),
+                value.ToString("0.00##########################", CultureInfo.InvariantCulture),
+            }.Distinct(StringComparer.Ordinal)];
 
     private HashSet<string> TermsOf(ReadOnlySpan<char> text)
     {
@@ -217,6 +265,10 @@ internal sealed partial class CitationCheck
         _reader.Read(Thousands().Replace(text.ToString(), ""), terms);
         return [.. terms.Where(static term => !StopWords.Contains(term))];
     }
+
+    /// <param name="Spellings">Of one statement; it is supported when one of them is.</param>
+    /// <param name="Ids">Of the chunks that are named for it.</param>
+    private sealed record Claim(List<string> Spellings, HashSet<string> Ids);
 
     private sealed record Source(
         SourceContent Chunk, HashSet<string> Terms, IReadOnlyList<(int Start, int Length, HashSet<string> Terms)> Parts)
@@ -243,9 +295,10 @@ internal sealed partial class CitationCheck
     [GeneratedRegex("(?<=[0-9])[,.](?=[0-9]{3}(?![0-9]))")]
     private static partial Regex Thousands();
 
-    [GeneratedRegex("""[ ]{0,8}[\[(【]?[ ]{0,8}chk_[0-9A-Z]{26}(?:[ ,;]{1,8}chk_[0-9A-Z]{26})*(?:[ ]{0,8}[\])】])?""")]
+    [GeneratedRegex("""[ ]{0,8}[\[(【]?[ ]{0,8}chk_[0-9A-Z]{26}(?:[ ,;]{1,8}chk_[0-9A-Z]{26})*(?:[ ]{0,8}[\])】])?""",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Marker();
 
-    [GeneratedRegex("chk_[0-9A-Z]{26}")]
+    [GeneratedRegex("chk_[0-9A-Z]{26}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex Id();
 }

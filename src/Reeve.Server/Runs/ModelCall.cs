@@ -27,7 +27,7 @@ internal sealed class ModelCall(
     private readonly DeltaSplitter _splitter = new();
     private readonly SourceIdFilter? _ids = !context.HasDocuments || plan.Route.Model.IsBuiltIn
         ? null // The built-in model quotes documents, whatever ids stand in them.
-        : new SourceIdFilter(id => Known(run, context, id)?.ChunkId);
+        : new SourceIdFilter(id => Known(run, context, id)?.ChunkId ?? Asked(run, id));
 
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _unsaid = new();
@@ -93,6 +93,9 @@ internal sealed class ModelCall(
     /// <summary>True once the provider has given text, whether or not a caller may have seen it.</summary>
     internal bool HasHeard => HasSpoken || _unsaid.Length > 0;
 
+    /// <summary>True once it is asked for its answer in pieces.</summary>
+    internal bool IsStreamed => _updates is not null;
+
     /// <summary>False where nobody reads along, or may not before the answer was held against its sources.</summary>
     private bool IsFollowed => !run.State.Admitted.Options.Whole && !context.Config.StrictCitations;
 
@@ -129,7 +132,7 @@ internal sealed class ModelCall(
 
         FinishReason ??= _response?.FinishReason;
         Usage ??= _response?.Usage;
-        ReadEnd();
+        SayRest();
     }
 
     /// <summary>Parts it from its run, which goes on without it and may end; <see cref="Leave"/> ends it.</summary>
@@ -263,7 +266,10 @@ internal sealed class ModelCall(
         }
     }
 
-    private void ReadEnd()
+    /// <summary>
+    /// Brings what was kept together, and what was held to see how it goes on, into the events that wait.
+    /// </summary>
+    internal void SayRest()
     {
         if (masked is not null)
         {
@@ -271,12 +277,6 @@ internal sealed class ModelCall(
         }
 
         Say(_ids?.Flush() ?? "");
-        SayUnsaid();
-    }
-
-    /// <summary>Brings what was kept together into the events that wait.</summary>
-    internal void SayUnsaid()
-    {
         foreach (var piece in _splitter.Push(_unsaid.ToString()))
         {
             SayPiece(piece);
@@ -359,6 +359,10 @@ internal sealed class ModelCall(
         context.Chunks?.FirstOrDefault(chunk => IsSame(chunk.Chunk.Id, id)) is { } chunk
             ? Source(chunk)
             : run.State.Sources.FirstOrDefault(source => IsSame(source.ChunkId, id));
+
+    /// <summary>An id that stands in what the caller wrote himself is a word like any other.</summary>
+    private static string? Asked(LiveRun run, string id) =>
+        run.State.Admitted.Input.Contains(id, StringComparison.OrdinalIgnoreCase) ? id : null;
 
     private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);
 

@@ -94,7 +94,7 @@ internal sealed partial class ModelCalls(
                 new CallEnd("failed", 0, 0) { Fault = error.Fault.ToString(), IsOfHedge = !isFirst }, behind);
         }
 
-        if (!isFirst && !run.State.Admitted.Options.Whole)
+        if (!isFirst && first.IsStreamed)
         {
             // Slower than this, but nobody will know by how much.
             health.RecordFirstToken(first.Route, time.GetElapsedTime(first.AskedAt));
@@ -161,6 +161,7 @@ internal sealed partial class ModelCalls(
         if (call.FirstTokenAt is { } first)
         {
             health.RecordFirstToken(call.Route, time.GetElapsedTime(call.AskedAt, first));
+            health.RecordTokens(call.Route, call.Usage?.OutputTokenCount ?? 0, time.GetElapsedTime(first));
         }
     }
 

@@ -278,7 +278,7 @@ internal sealed class RunLoop(
         }
         catch (OperationCanceledException) when (run.IsCancelRequested || !run.IsStopped)
         {
-            call.SayUnsaid();
+            call.SayRest();
             await ending.WriteAsync(run, call.UnwrittenUnchecked, call.Counted("cancelled"));
             throw;
         }
@@ -338,6 +338,11 @@ internal sealed class RunLoop(
             var reset = call.HasSpoken ? Reset(run, "provider_fallback") : [];
             await ending.WriteAsync(run, call.Unwritten, end with { IsLost = call.HasHeard }, reset);
             return;
+        }
+
+        if (call.HasSpoken)
+        {
+            call.SayRest();
         }
 
         // What came and nobody was shown is nobody's bill but the operator's.

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Reeve.Server.Http;
+using Reeve.Server.Inference;
 
 namespace Reeve.Server.Runs;
 
@@ -65,6 +66,7 @@ internal sealed record RunView
         RunId = RunId,
         ConversationId = Admitted.ConversationId,
         RetryAfterSeconds = Failure.RetryAfterSeconds,
+        IsFinal = Charged > 0 || Failure.Cause == nameof(ProviderFault.BadRequest),
         RequestId = asReplay ? RequestId : null,
     };
 }

@@ -13,6 +13,9 @@ internal sealed partial class SourceIdFilter(Func<string, string?> find)
     private const int HeldMax = 1_024;
 
     private string _held = "";
+
+    /// <summary>The last character that was given out: an id does not begin within a word.</summary>
+    private string _before = "";
     private bool _skipsSpace;
     private bool _endsInSpace = true;
 
@@ -20,8 +23,9 @@ internal sealed partial class SourceIdFilter(Func<string, string?> find)
     internal string Push(string piece)
     {
         var text = _held + piece;
-        var tail = Tail().Match(text, Math.Max(0, text.Length - HeldMax));
-        var end = tail.Success ? tail.Index : text.Length;
+        var whole = _before + text;
+        var tail = Tail().Match(whole, Math.Max(_before.Length, whole.Length - HeldMax));
+        var end = tail.Success ? tail.Index - _before.Length : text.Length;
         _held = text[end..];
         return Filter(text[..end]);
     }
@@ -37,15 +41,17 @@ internal sealed partial class SourceIdFilter(Func<string, string?> find)
     private string Filter(string text)
     {
         var ready = new StringBuilder(text.Length);
-        var at = 0;
-        foreach (Match marker in Markers().Matches(text))
+        var at = _before.Length;
+        var whole = _before + text;
+        foreach (Match marker in Markers().Matches(whole, at))
         {
-            Say(ready, text.AsSpan(at, marker.Index - at));
+            Say(ready, whole.AsSpan(at, marker.Index - at));
             Show(ready, marker);
             at = marker.Index + marker.Length;
         }
 
-        Say(ready, text.AsSpan(at));
+        Say(ready, whole.AsSpan(at));
+        _before = text.Length > 0 ? text[^1..] : _before;
         return ready.ToString();
     }
 

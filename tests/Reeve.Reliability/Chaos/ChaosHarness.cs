@@ -6,6 +6,7 @@ using Reeve.Reliability.Kill;
 using Reeve.Reliability.Load;
 using Reeve.Reliability.Simulation;
 using Reeve.Server.Runs;
+using Reeve.Server.Tests;
 
 namespace Reeve.Reliability.Chaos;
 
@@ -208,6 +209,7 @@ internal static class ChaosHarness
         provider.Configure(slot.Folder, proxy.Url, ProviderTimeoutMilliseconds);
         await slot.StartAsync();
         var agent = await slot.NewAgentAsync();
+        await KeepCircuitClosedAsync(slot);
         var journal = new KillJournal();
         var seconds = new ConcurrentBag<double>();
         var (runs, completed) = (0, 0);
@@ -249,6 +251,17 @@ internal static class ChaosHarness
             $"providers: {proxy.Connections} connections ({proxy.Counts}) for {runs} runs, {completed} completed, ")
             + FormattableString.Invariant($"the others failed as documented, {seconds.Max():N1} s at most"),
             [.. journal.Problems.Select(static problem => problem.ToString())]);
+    }
+
+    // Of mistreated connections more fail than a circuit lets through, and it is them that are to be met.
+    private static async Task KeepCircuitClosedAsync(ServerSlot slot)
+    {
+        using var client = new TestClient(slot.Process.Url, TestServer.AdminKey);
+        var answer = await client.PatchAsync("/v1/providers/config/house", """{"circuitBreaker":{"errorRate":1}}""");
+        if (answer.Status != 200)
+        {
+            throw new InvalidOperationException($"The circuit stays as it is: {answer.Text}");
+        }
     }
 
     // The answer that the provider gave in full, whatever form it came in; half of it is no success.

@@ -156,6 +156,15 @@ public sealed class EmbeddingsTests
         Assert.Equal("sample answered 429 (RESOURCE_EXHAUSTED, 429).", error.Message);
     }
 
+    [Fact]
+    public async Task Generate_BatchWithAWrongVector_WasAnsweredAllTheSame()
+    {
+        await using var provider = await LoopbackProvider.StartAsync(
+            """{"data":[{"index":0,"embedding":[1]},{"index":1,"embedding":[1,2]}]}""");
+
+        Assert.Equal(2, (await FailAsync("openai", provider)).TextsAnswered);
+    }
+
     private static async Task<ProviderException> FailAsync(string kind, LoopbackProvider provider)
     {
         using var generator = Sample.Embeddings(kind, provider);

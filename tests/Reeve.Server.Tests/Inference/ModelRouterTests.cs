@@ -48,6 +48,19 @@ public sealed class ModelRouterTests
         Assert.Equal("mesh/a-weak", Router(All()).Choose(Ask("fast")).Model.Id);
 
     [Fact]
+    public void Choose_Fast_CountsTheWholeAnswer()
+    {
+        _health.RecordFirstToken(Key("mesh/b-mid"), TimeSpan.FromSeconds(2));
+        _health.RecordFirstToken(Key("mesh/c-top"), TimeSpan.FromSeconds(1));
+        _health.RecordTokens(Key("mesh/b-mid"), 100, TimeSpan.FromSeconds(1));
+        _health.RecordTokens(Key("mesh/c-top"), 100, TimeSpan.FromSeconds(10));
+        _health.RecordTokens(Key("mesh/c-top"), 15, TimeSpan.FromSeconds(0)); // Too few to say anything.
+
+        Assert.Equal("mesh/b-mid", Router(All()).Choose(Ask("fast") with { OutputTokensMax = 4_096 }).Model.Id);
+        Assert.Equal("mesh/c-top", Router(All()).Choose(Ask("fast") with { OutputTokensMax = 1 }).Model.Id);
+    }
+
+    [Fact]
     public void Choose_FastAfterAFailure_TakesAnother()
     {
         _health.RecordFirstToken(Key("mesh/b-mid"), TimeSpan.FromSeconds(2));

@@ -115,7 +115,7 @@ public sealed class OpenAIChatClientTests
     }
 
     [Fact]
-    public async Task GetStreamingResponse_Chunks_GivesOneUpdateForEachPieceOfText()
+    public async Task GetStreamingResponse_Chunks_GivesASignOfLifeAndOneUpdateForEachPieceOfText()
     {
         await using var provider = await LoopbackProvider.StartStreamAsync(Streamed);
         using var client = Sample.Client("openai", provider);
@@ -123,7 +123,7 @@ public sealed class OpenAIChatClientTests
         var updates = await client.GetStreamingResponseAsync([new(ChatRole.User, "Hi")], null, Cancellation)
             .ToListAsync(Cancellation);
 
-        Assert.Equal(["Grüße \ud83e", "\udd8a 東京", ""], updates.Select(update => update.Text));
+        Assert.Equal(["", "Grüße \ud83e", "\udd8a 東京", ""], updates.Select(update => update.Text));
         Assert.Equal(ChatFinishReason.Length, updates[^1].FinishReason);
         var usage = Assert.IsType<UsageContent>(Assert.Single(updates[^1].Contents));
         Assert.Equal((12, 3), (usage.Details.InputTokenCount, usage.Details.OutputTokenCount));
@@ -138,8 +138,9 @@ public sealed class OpenAIChatClientTests
 
         var updates = await client.GetStreamingResponseAsync([new(ChatRole.User, "Hi")], null, Cancellation)
             .ToListAsync(Cancellation);
-        var update = Assert.Single(updates);
+        var update = updates[^1];
 
+        Assert.Empty(updates.SkipLast(1).SelectMany(static one => one.Contents));
         Assert.Equal(ChatFinishReason.ToolCalls, update.FinishReason);
         Assert.Collection(
             update.Contents.Cast<FunctionCallContent>(),

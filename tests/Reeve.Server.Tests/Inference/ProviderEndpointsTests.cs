@@ -22,6 +22,21 @@ public sealed class ProviderEndpointsTests
     }
 
     [Fact]
+    public async Task Provider_OfEmbeddingsAlone_IsSteeredLikeAnyOther()
+    {
+        await using var server = await TestServer.StartAsync(configure: static builder =>
+            new ScriptedEmbeddings().AddTo(builder));
+
+        var changed = await server.Client.PatchAsync("/v1/providers/config/house-e", """{"enabled":false}""");
+
+        Assert.True(changed.Status == 200, changed.Text);
+        Assert.Contains("\"provider\":\"house-e\",\"status\":\"disabled\"",
+            (await server.Client.GetAsync("/v1/providers/health")).Text, StringComparison.Ordinal);
+        var refused = await server.Client.PostAsync("/v1/embeddings", """{"model":"mesh/house-e","input":"Hi"}""");
+        Assert.Equal(503, refused.Status);
+    }
+
+    [Fact]
     public async Task Change_MergesAndLastsOverARestart()
     {
         var folder = TestServer.NewFolder();

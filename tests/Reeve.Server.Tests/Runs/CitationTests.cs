@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.AI;
+using Reeve.Server.Inference;
 using static Reeve.Server.Tests.Runs.ScriptedChatClient;
 
 namespace Reeve.Server.Tests.Runs;
@@ -72,6 +73,7 @@ public sealed class CitationTests : IAsyncLifetime
     [InlineData("See UNKNOWN", "See")]
     [InlineData("See [UNKNOWN p. 3]", "See [ p. 3]")]
     [InlineData("See [chk_ and chk_box (check) [ ", "See [chk_ and chk_box (check) [ ")]
+    [InlineData("See xchk_06F756P4FACZVBZ5 there.", "See xchk_06F756P4FACZVBZ5 there.")]
     public async Task Id_OfNoSource_IsNeverShown(string said, string shown)
     {
         var (agent, chunk) = await DeskAsync();
@@ -186,6 +188,7 @@ public sealed class CitationTests : IAsyncLifetime
         var chunks = await StreamAsync("/api/run", """{"query":"When are rooms ready?"}""", ("X-Agent-Id", agent));
 
         Assert.Equal((422, "output_invalid", "strict_citations"), (json.Status, json.ErrorCode, json.ErrorParam));
+        Assert.Equal("false", json.Header("x-should-retry")); // It cost, and would cost again.
         Assert.Contains("event: run.failed", stream, StringComparison.Ordinal);
         Assert.DoesNotContain("message.delta", stream, StringComparison.Ordinal);
         Assert.Contains("\"code\":\"output_invalid\"", stream, StringComparison.Ordinal);
@@ -254,6 +257,7 @@ public sealed class CitationTests : IAsyncLifetime
     [Theory]
     [InlineData("1. Guests leave their luggage at the reception.\n2. Rooms are ready from three in the afternoon.")]
     [InlineData("Per KNOWN breakfast costs 14 euros.")]
+    [InlineData("Breakfast costs 14 euros [known].")]
     public async Task Strict_NumbersOfAListAndWordsBesideAnId_AreNoClaims(string said)
     {
         var (agent, chunk) = await DeskAsync(members: Strict);
@@ -264,8 +268,77 @@ public sealed class CitationTests : IAsyncLifetime
         Assert.True(answer.Status == 200, answer.Text);
     }
 
+    [Theory]
+    [InlineData("[KNOWN] Rooms are ready from three in the afternoon. [OTHER] A bicycle costs 9.50 euros a day.")]
+    [InlineData("- [KNOWN] Breakfast costs 14 euros.\n- [OTHER] A bicycle costs 9.50 euros a day.")]
+    [InlineData("Rooms are ready from three in the afternoon. [KNOWN] A bicycle costs 9.50 euros a day. [OTHER]")]
+    [InlineData("Breakfast costs 14 euros.\n[KNOWN]\nA bicycle costs 9.50 euros a day.\n[OTHER]")]
+    public async Task Strict_IdsBeforeOrAfterTheirSentences_AreReadAsTheirs(string said)
+    {
+        var (agent, chunk) = await DeskAsync(members: Strict);
+        _model.Reply(Fill(said, chunk).Replace("OTHER", await AddAsync(agent, "bicycles.txt",
+            "A bicycle costs 9.50 euros a day at the reception."), StringComparison.Ordinal));
+
+        var answer = await AskAsync(agent, "Reception, rooms, breakfast, bicycle: what?");
+
+        Assert.True(answer.Status == 200, answer.Text);
+    }
+
+    [Theory]
+    [InlineData("""{"costs":9.5}""", 200)]
+    [InlineData("""{"costs":9.50}""", 200)]
+    [InlineData("""{"costs":9.05}""", 422)]
+    [InlineData("""{"deposit":1.2e2}""", 200)]
+    public async Task Strict_NumberOfJson_IsTheSameInAnySpelling(string said, int status)
+    {
+        var (agent, _) = await DeskAsync(members: Strict);
+        await AddAsync(agent, "bicycles.txt", "A bicycle costs 9.50 euros a day, after a deposit of 120.");
+        _model.Reply(said);
+
+        var answer = await _server.RunAsync(
+            agent, "\"input\":\"What does a bicycle cost?\",\"output_schema\":{\"type\":\"object\"}");
+
+        Assert.True(answer.Status == status, answer.Text);
+    }
+
+    [Fact]
+    public async Task Id_ThatTheCallerAsksFor_IsShown()
+    {
+        var (agent, _) = await DeskAsync();
+        _model.Reply($"Nothing of mine is {Unknown}, and {Unknown[..^1]}X is not either.");
+
+        var answer = await AskAsync(agent, $"When are rooms ready, {Unknown}?");
+
+        Assert.Equal($"Nothing of mine is {Unknown}, and is not either.",
+            answer.Json.GetProperty("output").GetString());
+    }
+
+    [Fact]
+    public async Task BeginningOfAnId_IsNotLostWhereTheAnswerIsCutOff()
+    {
+        var (agent, _) = await DeskAsync();
+        _model.Reply("From three [chk_0", new TaskCompletionSource().Task);
+        using var stream = await _server.OpenAsync("POST", "/v1/agents/runs?stream=true",
+            RunTestExtensions.Body(agent, "\"input\":\"When are rooms ready?\""));
+        var begun = await stream.ReadToAsync("From three");
+        var run = Data(begun).Select(static data => data.TryGetProperty("run_id", out var id) ? id.GetString() : null)
+            .First(static id => id is not null);
+
+        var cancelled = await _server.Client.PostAsync($"/v1/runs/{run}/cancel", "{}");
+
+        Assert.Equal("From three [chk_0", cancelled.Json.GetProperty("output").GetString());
+        _model.Reply("From three [chk_0", new ProviderException(ProviderFault.Unreachable, "gone"));
+        var failed = await StreamAsync("/v1/agents/runs?stream=true",
+            RunTestExtensions.Body(agent, "\"input\":\"When are rooms ready?\""));
+        Assert.Contains("event: run.failed", failed, StringComparison.Ordinal);
+        Assert.Equal("From three [chk_0", string.Concat(Data(failed)
+            .Where(static data => data.TryGetProperty("delta", out _))
+            .Select(static data => data.GetProperty("delta").GetString())));
+    }
+
     private static string Fill(string text, string chunk) => text.Replace("UNKNOWN", Unknown, StringComparison.Ordinal)
-        .Replace("KNOWN", chunk, StringComparison.Ordinal);
+        .Replace("KNOWN", chunk, StringComparison.Ordinal)
+        .Replace("known", chunk.ToLowerInvariant(), StringComparison.Ordinal);
 
     private static IEnumerable<JsonElement> Data(string stream) => stream.Split('\n')
         .Where(static line => line.StartsWith("data: ", StringComparison.Ordinal))
@@ -275,12 +348,19 @@ public sealed class CitationTests : IAsyncLifetime
     {
         var server = of ?? _server;
         var agent = await server.NewAgentAsync(members);
+        return (agent, await AddAsync(agent, "guide.txt", Guide, of));
+    }
+
+    /// <summary>Adds a document of one chunk and answers the chunk's id.</summary>
+    private async Task<string> AddAsync(string agent, string name, string text, TestServer? of = null)
+    {
+        var server = of ?? _server;
         var added = await server.Client.PostAsync($"/v1/agents/{agent}/documents",
-            $$"""{"name":"guide.txt","text":"{{JsonEncodedText.Encode(Guide)}}"}""");
+            $$"""{"name":"{{name}}","text":"{{JsonEncodedText.Encode(text)}}"}""");
         Assert.True(added.Status == 201, added.Text);
         var document = added.Json.GetProperty("id").GetString();
-        return (agent, (await server.Client.GetAsync($"/v1/documents/{document}/chunks")).Json
-            .GetProperty("data")[0].GetProperty("id").GetString()!);
+        return (await server.Client.GetAsync($"/v1/documents/{document}/chunks")).Json
+            .GetProperty("data")[0].GetProperty("id").GetString()!;
     }
 
     private Task<TestAnswer> AskAsync(string agent, string question) =>

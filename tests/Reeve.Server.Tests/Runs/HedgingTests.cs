@@ -59,7 +59,7 @@ public sealed class HedgingTests : IDisposable
             $"/v1/runs/{run.GetProperty("run_id").GetString()}/receipt")).Json;
         Assert.Equal("mesh/b", receipt.GetProperty("model").GetString());
         var health = server.Service<ProviderHealth>();
-        Assert.Equal(isStreamed, health.FirstTokenMilliseconds(new RouteKey("mesh/a", "a")) >= 500);
+        Assert.True(health.FirstTokenMilliseconds(new RouteKey("mesh/a", "a")) >= 500);
         server.Time.Advance(new ProviderSettings().Timeout); // So long it is heard whether it lives.
         await Eventually.TrueAsync(() => health.Of("a").Report().InFlight == 0);
     }

@@ -349,7 +349,9 @@ public sealed class RunAdmissionTests : IDisposable
 
         Assert.Equal((429, "conversation_limit_exceeded", null),
             Seen(await server.RunAsync(agent, "\"privacy_class\":\"confidential\"")));
-        Assert.Equal((429, "conversation_limit_exceeded", null), Seen(await server.RunAsync(agent)));
+        var second = await server.RunAsync(agent);
+        Assert.Equal((429, "conversation_limit_exceeded", null), Seen(second));
+        Assert.Equal("false", second.Header("x-should-retry"));
         await server.AssertSoundAsync();
     }
 

@@ -222,6 +222,17 @@ public sealed class RunTests
     }
 
     [Fact]
+    public async Task Provider_ThatWouldRefuseTheSameAgain_IsNotToBeAskedAgain()
+    {
+        var model = new ScriptedChatClient().Reply(new ProviderException(ProviderFault.BadRequest, "no such thing"));
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+
+        var answer = await server.RunAsync(await server.NewAgentAsync());
+
+        Assert.Equal((503, "false"), (answer.Status, answer.Header("x-should-retry")));
+    }
+
+    [Fact]
     public async Task Provider_WithoutAnother_AnswersProviderUnavailable()
     {
         var model = new ScriptedChatClient().Reply(
@@ -232,7 +243,7 @@ public sealed class RunTests
         var answer = await server.RunAsync(agent);
 
         Assert.Equal((503, "provider_unavailable"), (answer.Status, answer.ErrorCode));
-        Assert.Equal("7", answer.Header("Retry-After"));
+        Assert.Equal(("7", null), (answer.Header("Retry-After"), answer.Header("x-should-retry")));
         Assert.StartsWith("run_", answer.Json.GetProperty("error").GetProperty("run_id").GetString(),
             StringComparison.Ordinal);
         await server.AssertSoundAsync();

@@ -74,8 +74,16 @@ internal abstract partial class ProviderChatClient(
         using var events = NewReader(call.ReadAsync);
         var answer = NewAnswer(options);
         var left = CharactersMin + (CharactersPerTokenMax * (long)(options?.MaxOutputTokens ?? Model.OutputTokensMax));
+        var hasBegun = false;
         while (await MoveAsync(events, answer))
         {
+            if (!hasBegun && answer is { Thought: null, Text: null })
+            {
+                // It shows that the provider lives, which may think for minutes from here.
+                yield return new ChatResponseUpdate { Role = ChatRole.Assistant };
+            }
+
+            hasBegun = true;
             left -= (answer.Thought?.Length ?? 0) + (answer.Text?.Length ?? 0);
             if (left < 0)
             {

@@ -38,8 +38,10 @@ internal abstract class ProviderEmbeddings(
         {
             foreach (var texts in values.Chunk(textsMax))
             {
-                tokens += await AskAsync(made, texts, options?.Dimensions, cancellationToken);
-                answered += texts.Length;
+                var (vectors, used) = await AskAsync(texts, options?.Dimensions, cancellationToken);
+                answered += texts.Length; // What was answered is owed, also where it is of no use.
+                tokens += used;
+                Add(made, vectors);
             }
         }
         catch (ProviderException error)
@@ -108,20 +110,19 @@ internal abstract class ProviderEmbeddings(
         return vector;
     }
 
-    private async Task<long?> AskAsync(
-        GeneratedEmbeddings<Embedding<float>> made, string[] texts, int? dimensions,
-        CancellationToken cancellationToken)
+    private async Task<(float[]?[] Vectors, long? Tokens)> AskAsync(
+        string[] texts, int? dimensions, CancellationToken cancellationToken)
     {
         using var call = await ProviderCall.SendAsync(
             tools.Http, endpoint, Body(texts, dimensions), tools.Time, cancellationToken);
         using var body = await call.ReadWholeAsync();
         var vectors = new float[texts.Length][];
         var tokens = ReadAnswer(body.Memory, vectors);
-        if (tokens > ContextsMax * (long)Model.ContextTokens * texts.Length)
-        {
-            tokens = null;
-        }
+        return (vectors, tokens > ContextsMax * (long)Model.ContextTokens * texts.Length ? null : tokens);
+    }
 
+    private void Add(GeneratedEmbeddings<Embedding<float>> made, float[]?[] vectors)
+    {
         var length = made.Count > 0 ? made[0].Vector.Length : vectors[0]?.Length;
         foreach (var vector in vectors)
         {
@@ -129,8 +130,6 @@ internal abstract class ProviderEmbeddings(
                 ? new Embedding<float>(vector) { ModelId = Model.Id }
                 : throw Malformed("does not have one vector for each text, all of one length"));
         }
-
-        return tokens;
     }
 
     private PooledBytes Body(string[] texts, int? dimensions)
