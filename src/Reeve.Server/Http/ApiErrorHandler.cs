@@ -51,7 +51,7 @@ internal sealed partial class ApiErrorHandler(RequestDelegate next, IdGenerator 
             context.Response.Headers.RetryAfter = Math.Max(1, seconds).ToString(CultureInfo.InvariantCulture);
         }
 
-        if (error.IsFinal || error.Code == ApiErrorCodes.ConversationLimitExceeded)
+        if (error.Code == ApiErrorCodes.ConversationLimitExceeded || (error.IsFinal && shown.Status >= 500))
         {
             context.Response.Headers["x-should-retry"] = "false";
         }

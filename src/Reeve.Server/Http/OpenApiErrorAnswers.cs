@@ -3,7 +3,8 @@ using System.Text.Json.Nodes;
 namespace Reeve.Server.Http;
 
 /// <summary>The errors of an endpoint that have one status.</summary>
-internal sealed record OpenApiErrorAnswer(int Status, IReadOnlyList<string> Codes, bool TellsWhenToRetry)
+internal sealed record OpenApiErrorAnswer(
+    int Status, IReadOnlyList<string> Codes, bool TellsWhenToRetry, bool TellsNotToRetry)
 {
     internal IEnumerable<OpenApiHeader> Headers()
     {
@@ -15,6 +16,12 @@ internal sealed record OpenApiErrorAnswer(int Status, IReadOnlyList<string> Code
         if (TellsWhenToRetry)
         {
             yield return new OpenApiHeader("Retry-After", "Whole seconds, at least 1, where waiting helps.");
+        }
+
+        if (TellsNotToRetry)
+        {
+            yield return new OpenApiHeader(
+                "x-should-retry", "false where the same request would be refused again or cost again.");
         }
     }
 }
@@ -28,11 +35,16 @@ internal static class OpenApiErrorAnswers
     private static readonly ApiErrorCode[] Passing =
         [ApiErrorCodes.RateLimited, ApiErrorCodes.ProviderUnavailable, ApiErrorCodes.Unavailable];
 
+    /// <summary>With which a run may fail whose caller waits, and that clients answer by asking again.</summary>
+    private static readonly ApiErrorCode[] OfRuns =
+        [ApiErrorCodes.ProviderUnavailable, ApiErrorCodes.InternalError, ApiErrorCodes.Unavailable];
+
     /// <summary>What every endpoint of this kind answers, and what this one declares.</summary>
     internal static IEnumerable<OpenApiErrorAnswer> Of(RouteEndpoint endpoint, string method, ErrorDialect dialect)
     {
         var declared = endpoint.Metadata.GetOrderedMetadata<OpenApiErrors>();
         var missing = declared.SelectMany(static one => one.Missing).ToList();
+        var runs = declared.Any(static one => one.Codes.Contains(ApiErrorCodes.ProviderUnavailable));
         var common = Common(endpoint, method).Concat(declared.SelectMany(static one => one.Codes))
             .Select(static code => new ApiException(code, ""));
         var absent = missing.Count == 0 && endpoint.RoutePattern.Parameters.Count > 0
@@ -40,10 +52,12 @@ internal static class OpenApiErrorAnswers
             : missing.Select(static thing => ApiException.NotFound(thing));
         return common.Concat(absent).Select(error => (Error: error, Shown: dialect.Show(error)))
             .GroupBy(static one => one.Shown.Status).OrderBy(static group => group.Key)
-            .Select(static group => new OpenApiErrorAnswer(
+            .Select(group => new OpenApiErrorAnswer(
                 group.Key,
                 [.. group.Select(static one => one.Shown.Code).Distinct().Order(StringComparer.Ordinal)],
-                group.Any(static one => Passing.Contains(one.Error.Code))));
+                group.Any(static one => Passing.Contains(one.Error.Code)),
+                group.Any(one => one.Error.Code == ApiErrorCodes.ConversationLimitExceeded
+                    || (runs && OfRuns.Contains(one.Error.Code)))));
     }
 
     internal static JsonObject Response(ErrorDialect dialect, OpenApiErrorAnswer error, JsonObject headers) => new()

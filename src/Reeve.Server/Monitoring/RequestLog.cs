@@ -28,6 +28,7 @@ internal sealed partial class RequestLog(
 
     private readonly SemaphoreSlim _writing = new(1);
     private DateTimeOffset _sweptAt;
+    private int _writtenSince;
 
     internal bool IsOn => options.Limits.RequestLogDays > 0;
 
@@ -48,6 +49,7 @@ internal sealed partial class RequestLog(
                 }
 
                 await database.WriteAsync(session => RequestLogStore.Insert(session, records));
+                _writtenSince += records.Count;
             }
         }
         catch (StorageException error)
@@ -89,12 +91,13 @@ internal sealed partial class RequestLog(
     /// <summary>Forgets what is too old or too much, a share at a time so that nobody waits for the writer.</summary>
     private async Task SweepAsync(DateTimeOffset now)
     {
-        if (now - _sweptAt < SweepInterval)
+        // A client that asks as fast as it can must not fill the disk within the hour.
+        if (now - _sweptAt < SweepInterval && _writtenSince < PerAccountMax)
         {
             return;
         }
 
-        _sweptAt = now;
+        (_sweptAt, _writtenSince) = (now, 0);
         var oldest = Id.First(Id.Request, now.AddDays(-options.Limits.RequestLogDays));
         try
         {

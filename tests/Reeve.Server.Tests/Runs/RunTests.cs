@@ -233,6 +233,20 @@ public sealed class RunTests
     }
 
     [Fact]
+    public async Task Provider_ThatFailsAfterAStepThatCost_IsNotToBeAskedAgain()
+    {
+        var model = new ScriptedChatClient().Reply(Call("time-now", """{"time_zone":"UTC"}"""), Usage(10, 5))
+            .Reply(new ProviderException(ProviderFault.Overloaded, "busy"));
+        await using var server = await TestServer.StartAsync(configure: builder => model.AddTo(builder));
+
+        var answer = await server.RunAsync(
+            await server.NewAgentAsync("\"tools\":[{\"name\":\"time\",\"type\":\"builtin\"}]"));
+
+        Assert.Equal((503, "false"), (answer.Status, answer.Header("x-should-retry")));
+        await server.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task Provider_WithoutAnother_AnswersProviderUnavailable()
     {
         var model = new ScriptedChatClient().Reply(
