@@ -125,7 +125,7 @@ public sealed class AnthropicChatClientTests
         var updates = await client.GetStreamingResponseAsync([new(ChatRole.User, "Hi")], null, Cancellation)
             .ToListAsync(Cancellation);
 
-        Assert.Equal(["Grüß", " 🦊", ""], updates.Select(update => update.Text));
+        Assert.Equal(["", "Grüß", " 🦊", ""], updates.Select(update => update.Text));
         Assert.Equal(ChatFinishReason.ToolCalls, updates[^1].FinishReason);
         Assert.Equal(["toolu_1 add {\"x\": 1} ", "30/15"], updates[^1].Contents.Select(Transcript.Describe));
         Assert.True(provider.Bodies[0].GetProperty("stream").GetBoolean());
@@ -178,7 +178,7 @@ public sealed class AnthropicChatClientTests
             new ChatOptions { ResponseFormat = ChatResponseFormat.ForJsonSchema(Schema) },
             Cancellation).ToListAsync(Cancellation);
 
-        Assert.Equal(["{\"x\":", " 1}", ""], updates.Select(update => update.Text));
+        Assert.Equal(["", "{\"x\":", " 1}", ""], updates.Select(update => update.Text));
         Assert.Equal(ChatFinishReason.Stop, updates[^1].FinishReason);
     }
 
