@@ -75,6 +75,17 @@ public sealed class QuoteRunTests : IAsyncLifetime
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
     [Theory]
+    [InlineData("How much is a place on the boat?",
+        "The boat at the pier has 40 places. A place costs 18 euros a trip. (boat.txt)")]
+    [InlineData("How many places does the boat have?", "The boat at the pier has 40 places. (boat.txt)")]
+    public async Task HowMuch_AsksForAnAmount(string question, string answer)
+    {
+        await AddAsync("boat.txt", "The boat at the pier has 40 places. A place costs 18 euros a trip.");
+
+        Assert.Equal(answer, Output(await AskAsync(question)));
+    }
+
+    [Theory]
     [InlineData("Where is the garage?", "The garage in Cooper Street has forty spaces. (guide.md)")]
     [InlineData("How many spaces does the garage have?", "The garage in Cooper Street has forty spaces. (guide.md)")]
     [InlineData("How much water does the tank hold?", "The tank holds 1.8 litres. (machine.md)")]

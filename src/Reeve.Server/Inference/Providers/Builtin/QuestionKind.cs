@@ -26,8 +26,17 @@ internal static class QuestionKinds
             "thousand", "million", "billion", "half", "twice", "dozen", "percent",
         ], StringComparison.OrdinalIgnoreCase);
 
+    private static readonly SearchValues<string> Amounts = SearchValues.Create(
+        [
+            "€", "$", "£", "¥", " euro", " dollar", " pound", " franc", " yen", " rupee", " cent ", " cents", " pence",
+            "EUR", "USD", "GBP", "CHF", " free of charge", " for free",
+        ], StringComparison.Ordinal);
+
     private static readonly QuestionKind Number = new(static (sentence, _) =>
         HasDigit(sentence.Text) || sentence.Text.AsSpan().ContainsAny(Numbers) ? 0.1 : -0.05);
+
+    private static readonly QuestionKind Money = new(static (sentence, wanted) =>
+        sentence.Text.AsSpan().ContainsAny(Amounts) ? 0.3 : Number.Bonus(sentence, wanted));
 
     private static readonly QuestionKind Time = new(static (sentence, _) =>
         HasDigit(sentence.Text) || sentence.Text.AsSpan().ContainsAny(Months) ? 0.1 : -0.05);
@@ -48,8 +57,10 @@ internal static class QuestionKinds
     internal static QuestionKind Of(string question)
     {
         var text = $" {question.Trim().ToLowerInvariant()} ";
-        return Has(text, " how many ", " how much ", " how large ", " how big ", " what number ", " how old ",
-                " what percentage ", " cost ", " cost?", " price ") ? Number
+        return Has(text, " cost ", " cost?", " costs ", " price ", " price?", " fee ", " fee?", " how much is ",
+                " how much are ", " how much does ", " how much do ") ? Money
+            : Has(text, " how many ", " how much ", " how large ", " how big ", " what number ", " how old ",
+                " what percentage ") ? Number
             : Has(text, " when ", " what year ", " which year ", " what date ", " how long ", " how often ",
                 " what century ") ? Time
             : Has(text, " who ", " whose ", " whom ") ? Person
