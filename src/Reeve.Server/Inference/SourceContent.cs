@@ -18,6 +18,9 @@ internal sealed class SourceContent(string chunkId, string documentName, IReadOn
 
     internal string Text { get; } = text;
 
+    /// <summary>Where it stands: chunks with the next index follow each other. Null: not known.</summary>
+    internal (string DocumentId, int Index)? Position { get; init; }
+
     /// <summary>The chunks in what the knowledge tool answered; none in any other JSON.</summary>
     internal static IEnumerable<SourceContent> Found(JsonElement result)
     {

@@ -46,5 +46,8 @@ internal sealed record RetrievedChunk
     internal SourceRef ToSource() =>
         new(Chunk.DocumentId, Chunk.Id, Score, Name, Chunk.Page, Chunk.Start, Chunk.End);
 
-    internal SourceContent ToContent() => new(Chunk.Id, Name, Chunk.Headings, Chunk.Text);
+    internal SourceContent ToContent() => new(Chunk.Id, Name, Chunk.Headings, Chunk.Text)
+    {
+        Position = (Chunk.DocumentId, Chunk.Index),
+    };
 }

@@ -13,8 +13,12 @@ internal sealed class Retriever(Database database)
     /// <summary>Of a longer query the first and the last half of so many terms are searched.</summary>
     private const int TermsMax = 64;
 
+    /// <summary>Where copies leave places free, among so many of the best chunks others are looked for.</summary>
+    private const int CandidatesMax = 1_000;
+
     /// <summary>
-    /// Best first; at most <paramref name="limit"/> chunks with a score of at least <paramref name="minScore"/>.
+    /// Best first; at most <paramref name="limit"/> chunks with a score of at least <paramref name="minScore"/>. What
+    /// says only what a better chunk says is left out; of equals the one of the older document stays.
     /// </summary>
     internal IReadOnlyList<RetrievedChunk> Search(
         TenantContext tenant, string agentId, string query, int limit, double minScore = 0, JsonElement? filter = null)
@@ -43,18 +47,27 @@ internal sealed class Retriever(Database database)
         double minScore, JsonElement? filter)
     {
         var fits = filter is { } wanted ? new MetadataFilter(session, tenant, wanted) : null;
-        return Collect(session, tenant, ranker.Best(limit, fits is null ? null : fits.Fits), minScore);
+        for (var count = 2 * limit; ; count *= 4)
+        {
+            var ranked = ranker.Best(count, fits is null ? null : fits.Fits);
+            var found = Collect(session, tenant, ranked, limit, minScore);
+            if (found.Count == limit || ranked.Count < count || count >= CandidatesMax || ranked[^1].Score < minScore)
+            {
+                return found;
+            }
+        }
     }
 
     private static List<RetrievedChunk> Collect(
-        DbSession session, TenantContext tenant, List<RankedChunk> ranked, double minScore)
+        DbSession session, TenantContext tenant, List<RankedChunk> ranked, int limit, double minScore)
     {
         var documents = new Dictionary<long, Document?>();
+        var shown = new ShownChunks();
         var found = new List<RetrievedChunk>();
         foreach (var chunk in ranked)
         {
             var score = Math.Round(chunk.Score, 4);
-            if (score < minScore || score <= 0)
+            if (score < minScore || score <= 0 || found.Count == limit)
             {
                 break;
             }
@@ -66,7 +79,8 @@ internal sealed class Retriever(Database database)
             }
 
             if (document is { Status: DocumentStatuses.Ready }
-                && DocumentStore.ChunkAt(session, tenant, document.Id, chunk.Index) is { } text)
+                && DocumentStore.ChunkAt(session, tenant, document.Id, chunk.Index) is { } text
+                && shown.Add(text))
             {
                 found.Add(new RetrievedChunk
                 {

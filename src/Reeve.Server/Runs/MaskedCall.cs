@@ -87,7 +87,10 @@ internal sealed class MaskedCall
     {
         TextContent text => new TextContent(_masker.Mask(text.Text)),
         SourceContent source => new SourceContent(source.ChunkId, _masker.Mask(source.DocumentName),
-            [.. source.Headings.Select(_masker.Mask)], _masker.Mask(source.Text)),
+            [.. source.Headings.Select(_masker.Mask)], _masker.Mask(source.Text))
+        {
+            Position = source.Position,
+        },
         FunctionCallContent call => new FunctionCallContent(
             Id(call.CallId), Function(call.Name), call.Arguments?.ToDictionary(
                 pair => _masker.Mask(pair.Key),

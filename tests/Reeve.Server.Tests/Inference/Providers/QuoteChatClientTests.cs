@@ -239,6 +239,25 @@ public sealed class QuoteChatClientTests : IDisposable
         Assert.Equal(ProviderFault.BadRequest, error.Fault);
     }
 
+    [Fact]
+    public async Task Answer_ThatOpensItsChunkWithAPronoun_BeginsWithTheEndOfTheChunkBefore()
+    {
+        var before = Part("chk_1", 4, "Boats pass. The Orla lock was built by monks.");
+        var chunk = Part("chk_2", 5, "It was closed in 1911 after a flood. Nothing else is known.");
+
+        var (text, citations) = await AskAsync("When was the lock closed after a flood?", chunk, before);
+        var alone = await AskAsync("When was the lock closed after a flood?", chunk, Part("chk_1", 3, before.Text));
+
+        Assert.Equal("The Orla lock was built by monks. It was closed in 1911 after a flood. (a.md)", text);
+        Assert.Equal(["chk_1", "chk_2"], citations.Select(static citation => citation.FileId));
+        Assert.StartsWith("It was closed in 1911 after a flood.", alone.Text, StringComparison.Ordinal);
+
+        static SourceContent Part(string id, int index, string text) => new(id, "a.md", [], text)
+        {
+            Position = ("doc_1", index),
+        };
+    }
+
     private static SourceContent Source(string id, string name, string text) => new(id, name, [], text);
 
     private static List<CitationAnnotation> Citations(ChatResponse response) =>

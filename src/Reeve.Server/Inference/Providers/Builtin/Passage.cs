@@ -23,6 +23,9 @@ internal sealed class Sentence
     /// <summary>It begins with a word that points to the sentence before, as <c>it</c> does.</summary>
     internal required bool Leans { get; init; }
 
+    /// <summary>It opens its chunk with such a word.</summary>
+    internal required bool LeansOnChunkBefore { get; init; }
+
     /// <summary>It opens its chunk with a pronoun: what that stands for, the heading tells.</summary>
     internal required bool LeansOnHeading { get; init; }
 
@@ -194,6 +197,19 @@ internal sealed class Passage
         return quotes;
     }
 
+    /// <summary>
+    /// The sentence that ends the chunk before, where the first one leans on it and both are of one section; null: it
+    /// does not, or that chunk is not at hand.
+    /// </summary>
+    internal Sentence? EndBefore(IEnumerable<Passage> passages) =>
+        Sentences[0].LeansOnChunkBefore && Source.Position is var (document, index)
+        && passages.FirstOrDefault(other => other.Source.Position == (document, index - 1)) is { } before
+        && before.Source.Headings.SequenceEqual(Source.Headings)
+        && !(Source.Headings.Count > 0 && Source.Text.AsSpan().TrimStart().StartsWith(Source.Headings[^1]))
+            ? before.Sentences.LastOrDefault(static sentence => !sentence.IsItem) : null;
+
+    internal Quote QuoteOf(Sentence sentence) => QuoteOf(sentence.Index, sentence.Index);
+
     private Quote QuoteOf(int first, int last)
     {
         var (begin, end) = (Sentences[first], Sentences[last]);
@@ -227,6 +243,7 @@ internal sealed class Passage
 
             // Items of a list do not lean on each other.
             Leans = marker.Length == 0 && Sentences.Count > 0 && Opens(text, Leaning),
+            LeansOnChunkBefore = marker.Length == 0 && Sentences.Count == 0 && Opens(text, Leaning),
             LeansOnHeading = marker.Length == 0 && Sentences.Count == 0 && Source.Headings.Count > 0
                 && Opens(text, Pronouns),
             Terms = terms,

@@ -36,7 +36,10 @@ internal static class QuoteSelector
     private const double FurtherMin = 0.75;
     private const double LikenessMax = 0.85;
 
-    /// <summary>Groups of quotes, one a chunk, the best first; empty when the sources do not answer.</summary>
+    /// <summary>
+    /// Groups of quotes, one a chunk, the best first; empty when the sources do not answer. Where a chunk opens with a
+    /// word that leans on the chunk before, the group begins with the end of that one.
+    /// </summary>
     internal static List<List<Quote>> Select(
         string question, IReadOnlyList<string> earlier, IReadOnlyList<SourceContent> sources)
     {
@@ -177,7 +180,14 @@ internal static class QuoteSelector
                 passage.AddReadable(sentence.Index, asksForSteps, indexes);
             }
 
-            groups.Add(passage.Quotes(indexes));
+            var quotes = passage.Quotes(indexes);
+            if (indexes.Min == 0 && passage.EndBefore(passages) is { } before && !chosen.Contains(before))
+            {
+                quotes[0] = quotes[0] with { Lead = "" };
+                quotes.Insert(0, passages[before.Passage].QuoteOf(before));
+            }
+
+            groups.Add(quotes);
         }
 
         return groups;
