@@ -53,7 +53,7 @@ internal sealed class ChunkRanker
     internal ChunkRanker(DbSession session, SearchIndex index, IReadOnlyList<string[]> terms)
     {
         var chunkCounts = new long[terms.Count];
-        for (var block = 0L; block <= index.OpenBlock; block++)
+        foreach (var block in SearchIndexStore.Blocks(session, index.Number))
         {
             var held = new List<(int, byte[])>();
             for (var term = 0; term < terms.Count; term++)

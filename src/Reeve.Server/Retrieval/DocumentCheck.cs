@@ -82,14 +82,15 @@ internal static class DocumentCheck
         }
 
         var expected = DocumentPostings.Of(chunks.Select(static chunk => (chunk.Text, chunk.Headings)));
-        if (entry.TermCount != expected.TermCount || entry.TermList.Length != expected.Terms.Count)
+        var terms = SearchIndexStore.Terms(session, document.Number);
+        if (entry.TermCount != expected.TermCount || terms.Count != expected.Terms.Count)
         {
             return "its index is not what it was";
         }
 
         // Of one that became confidential some terms may not be blinded yet.
         var key = document.IsSealed ? session.ContentKey(document.Tenant) : null;
-        var names = entry.TermList.ToHashSet(StringComparer.Ordinal);
+        var names = terms.ToHashSet(StringComparer.Ordinal);
         foreach (var posting in expected.Terms)
         {
             var hidden = key?.Blind(document.AgentId, posting.Term);

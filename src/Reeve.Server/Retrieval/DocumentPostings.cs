@@ -1,4 +1,3 @@
-using System.Text;
 using Reeve.Server.Inference.Providers.Builtin;
 using Reeve.Server.Storage;
 
@@ -62,17 +61,6 @@ internal sealed record DocumentPostings(IReadOnlyList<Posting> Terms, long TermC
             .Select(posting => PackedPostings.Unplaced(posting with { Term = key.Blind(agentId, posting.Term) }))
             .OrderBy(static posting => posting.Term, StringComparer.Ordinal)],
     };
-
-    internal string TermList()
-    {
-        var text = new StringBuilder();
-        foreach (var posting in Terms)
-        {
-            text.Append(posting.Term).Append('\n');
-        }
-
-        return text.ToString();
-    }
 
     private static void Take(
         Dictionary<string, Builder> packed, List<string> terms, int from, int place, List<Builder> met)

@@ -10,7 +10,6 @@ internal sealed class DocumentWriter(
     Database database, ReadyDocuments ready, IdGenerator ids, TimeProvider time, DocumentNews? news = null)
 {
     /// <summary>The writer serves everybody, so a long work gives way to others after so many rows.</summary>
-    private const int TermsAStep = 1_000;
     private const int ChunksAStep = 250;
 
     /// <summary>False: the document is no longer the one that was read.</summary>
@@ -49,10 +48,7 @@ internal sealed class DocumentWriter(
     /// </summary>
     internal async Task SealAsync(TenantContext tenant, string id)
     {
-        while (await database.WriteAsync(session =>
-            DocumentStore.Find(session, tenant, id) is { IsSealed: true } document
-            && SearchIndexStore.Blind(session, tenant, document.AgentId,
-                DocumentStore.NumberOf(session, tenant, id)!.Value, TermsAStep)))
+        for (var part = 0; await BlindAsync(tenant, id, part); part++)
         {
             // The next terms.
         }
@@ -90,6 +86,11 @@ internal sealed class DocumentWriter(
         SearchIndexStore.Add(session, tenant, document.AgentId, number, chunks.Count,
             document.IsSealed ? postings.Blinded(session.ContentKey(tenant), document.AgentId) : postings);
     }
+
+    private Task<bool> BlindAsync(TenantContext tenant, string id, int part) => database.WriteAsync(session =>
+        DocumentStore.Find(session, tenant, id) is { IsSealed: true } document
+        && SearchIndexStore.Blind(session, tenant, document.AgentId,
+            DocumentStore.NumberOf(session, tenant, id)!.Value, part));
 
     private static void Put(
         DbSession session, TenantContext tenant, Document document, List<Chunk> chunks, DocumentPostings postings)

@@ -41,6 +41,18 @@ internal static class RowRelations
             + "OR s.term_count IS NOT coalesce((SELECT sum(e.term_count) FROM search_documents e "
             + "JOIN documents d ON d.number = e.document_number WHERE d.agent_id = s.agent_id), 0)",
             "its search index does not count what its documents have"),
+        ("I14", "SELECT s.agent_id FROM search_indexes s WHERE s.chunk_count IS NOT "
+            + "coalesce((SELECT sum(b.chunk_count) FROM search_blocks b WHERE b.index_number = s.number), 0)",
+            "the blocks of its search index do not count what it does"),
+        ("I14", "SELECT s.agent_id FROM search_indexes s JOIN (SELECT d.agent_id, e.block, "
+            + "sum(d.chunk_count) AS chunks FROM search_documents e JOIN documents d ON d.number = e.document_number "
+            + "GROUP BY d.agent_id, e.block) h "
+            + "ON h.agent_id = s.agent_id LEFT JOIN search_blocks b ON b.index_number = s.number "
+            + "AND b.block = h.block WHERE b.chunk_count IS NOT h.chunks",
+            "a block of its search index does not count what its documents have"),
+        ("I14", "SELECT CAST(document_number AS TEXT) FROM search_terms GROUP BY document_number "
+            + "HAVING min(part) <> 0 OR max(part) + 1 <> count(*)",
+            "a part of the terms of a document of that number is missing"),
         ("I14", "SELECT CAST(s.document_number AS TEXT) FROM search_documents s "
             + "LEFT JOIN documents d ON d.number = s.document_number WHERE d.id IS NULL",
             "a document of that number is indexed and not there"),

@@ -40,7 +40,7 @@ internal sealed class DamagedFile
         "key_months.month", "key_months.requests", "key_months.tokens", "low_balances.at", "request_log.account_id",
         "request_log.request_id", "request_log.key_id", "request_log.method", "request_log.path", "request_log.status",
         "request_log.code", "request_log.run_id", "request_log.latency", "request_log.created_at",
-        "search_indexes.open_block", "search_indexes.open_chunk_count", "settings.name", "settings.value",
+        "search_indexes.open_block", "settings.name", "settings.value",
         "schema_migrations.applied_at",
     };
 

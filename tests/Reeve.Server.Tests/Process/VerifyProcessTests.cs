@@ -151,8 +151,11 @@ public sealed class VerifyProcessTests : IAsyncLifetime
         ("I14", "UPDATE chunks SET account_id = 'acct_0'"),
         ("I14", "UPDATE search_postings SET term = term || 'x'"),
         ("I14", "UPDATE search_postings SET postings = substr(postings, 1, length(postings) - 1) || x'09'"),
-        ("I14", "UPDATE search_documents SET terms = replace(terms, 'shop', 'shot')"),
+        ("I14", "UPDATE search_terms SET terms = replace(terms, 'shop', 'shot')"),
         ("I14", "UPDATE search_indexes SET term_count = term_count + 1"),
+        ("I14", "UPDATE search_terms SET part = part + 1"),
+        ("I14", "UPDATE search_blocks SET chunk_count = chunk_count + 1"),
+        ("I14", "UPDATE search_blocks SET block = block + 1"),
         // What only the signature covers, and what a run leaves behind.
         ("I12", "UPDATE receipts SET document = replace(document, '\"provider\":\"house\"', '\"provider\":\"other\"')"),
         ("I12", "UPDATE receipts SET document = '[]'"),

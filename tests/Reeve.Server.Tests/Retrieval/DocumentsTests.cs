@@ -181,7 +181,8 @@ public sealed class DocumentsTests : IDisposable
         await _world.Database.WriteAsync(session => Documents.DeleteOfAgent(session, Ours, "agt_1"));
 
         foreach (var table in (string[])
-            ["documents", "chunks", "search_indexes", "search_postings", "search_documents"])
+            ["documents", "chunks", "search_indexes", "search_postings", "search_documents", "search_terms",
+            "search_blocks"])
         {
             Assert.Equal(0, Rows(table));
         }
@@ -246,6 +247,8 @@ public sealed class DocumentsTests : IDisposable
         "chunks" => _world.CountRows("SELECT COUNT(*) FROM chunks"),
         "search_indexes" => _world.CountRows("SELECT COUNT(*) FROM search_indexes"),
         "search_postings" => _world.CountRows("SELECT COUNT(*) FROM search_postings"),
+        "search_terms" => _world.CountRows("SELECT COUNT(*) FROM search_terms"),
+        "search_blocks" => _world.CountRows("SELECT COUNT(*) FROM search_blocks"),
         _ => _world.CountRows("SELECT COUNT(*) FROM search_documents"),
     };
 }

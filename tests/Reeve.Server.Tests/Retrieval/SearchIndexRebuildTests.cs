@@ -6,8 +6,23 @@ namespace Reeve.Server.Tests.Retrieval;
 
 public sealed class SearchIndexRebuildTests
 {
-    /// <summary>What the migration is taken back by: the table as it was, with postings that nobody can read.</summary>
-    private const string Before = """
+    /// <summary>What the last migration is taken back by: the tables as they were.</summary>
+    private const string BeforeBlocks = """
+        DELETE FROM schema_migrations WHERE name LIKE '0013%';
+        DROP TABLE search_blocks; DROP TABLE search_terms; DROP TABLE search_documents; DROP TABLE search_indexes;
+        CREATE TABLE search_indexes (number INTEGER PRIMARY KEY, account_id TEXT NOT NULL,
+            agent_id TEXT NOT NULL UNIQUE,
+            chunk_count INTEGER NOT NULL, term_count INTEGER NOT NULL, open_block INTEGER NOT NULL,
+            open_chunk_count INTEGER NOT NULL);
+        CREATE TABLE search_documents (document_number INTEGER PRIMARY KEY, block INTEGER NOT NULL,
+            term_count INTEGER NOT NULL, terms TEXT NOT NULL);
+        INSERT INTO search_documents SELECT number, 0, 1, 'lantern' FROM documents;
+        DROP INDEX documents_processing;
+        CREATE INDEX documents_processing ON documents (number) WHERE status = 'processing';
+        """;
+
+    /// <summary>And the one before: a table with postings that nobody can read.</summary>
+    private const string BeforePlaces = BeforeBlocks + """
         DELETE FROM schema_migrations WHERE name LIKE '0010%';
         DROP TABLE search_postings;
         CREATE TABLE search_postings (
@@ -16,8 +31,10 @@ public sealed class SearchIndexRebuildTests
         INSERT INTO search_postings VALUES (1, 'lantern', 0, x'0102');
         """;
 
-    [Fact]
-    public async Task Start_DataOfAnOlderVersion_FindsTheSameAfterwards()
+    [Theory]
+    [InlineData(BeforeBlocks)]
+    [InlineData(BeforePlaces)]
+    public async Task Start_DataOfAnOlderVersion_FindsTheSameAfterwards(string older)
     {
         var folder = TestServer.NewFolder();
         string agent, before;
@@ -39,7 +56,7 @@ public sealed class SearchIndexRebuildTests
             Assert.Contains("pier", before, StringComparison.Ordinal);
         }
 
-        Run(folder, Before);
+        Run(folder, older);
         await using (var server = await TestServer.StartAsync(folder: folder))
         {
             Assert.Equal(before, await SearchAsync(server, agent));
