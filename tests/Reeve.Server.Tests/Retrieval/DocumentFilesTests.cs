@@ -1,9 +1,8 @@
-using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
-using Microsoft.Extensions.DependencyInjection;
 using Reeve.Server.Retrieval.Parsing.Child;
 using Reeve.Server.Tests.Retrieval.Parsing;
+using static Reeve.Server.Tests.Retrieval.DocumentUploads;
 
 namespace Reeve.Server.Tests.Retrieval;
 
@@ -157,33 +156,12 @@ public sealed class DocumentFilesTests
         Assert.EndsWith("net 1", seen, StringComparison.Ordinal); // The loopback of its own namespace.
     }
 
-    private static ParserProgram Shell(string script) => new("/bin/sh", ["-c", script]);
-
-    private static Task<TestServer> StartAsync(string? folder, ParserProgram program, ParserOptions? options = null) =>
-        TestServer.StartAsync(folder: folder, configure: builder => builder.Services
-            .AddSingleton(program).AddSingleton(options ?? new ParserOptions()));
-
     private static Task<TestAnswer> AddAsync(
         TestServer server, byte[] file, string name, string? fields = null) =>
-        SendAsync(server, HttpMethod.Post, "/v1/agents/demo/documents", file, name, fields);
+        server.Client.UploadAsync("demo", file, name, fields);
 
     private static Task<TestAnswer> PutAsync(TestServer server, string path, byte[] file, string name) =>
-        SendAsync(server, HttpMethod.Put, path, file, name, null);
-
-    private static async Task<TestAnswer> SendAsync(
-        TestServer server, HttpMethod method, string path, byte[] file, string name, string? fields)
-    {
-        using var content = new ByteArrayContent(file);
-        content.Headers.ContentType = new MediaTypeHeaderValue("application/octet-stream");
-        using var form = new MultipartFormDataContent { { content, "file", name } };
-        foreach (var field in fields is null ? [] : JsonElement.Parse(fields).EnumerateObject().ToList())
-        {
-            form.Add(new StringContent(field.Value.GetString()!), field.Name);
-        }
-
-        using var request = new HttpRequestMessage(method, path) { Content = form };
-        return await server.Client.SendAsync(request);
-    }
+        server.Client.SendFileAsync(HttpMethod.Put, path, file, name);
 
     private static async Task<int> HitsAsync(TestServer server, string query) => (await server.Client.PostAsync(
         "/v1/agents/demo/search", $$"""{"query":"{{query}}"}""")).Json.GetProperty("data").GetArrayLength();

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Reeve.Server.Egress;
 using Reeve.Server.Inference;
+using Reeve.Server.Tests.Retrieval;
+using Reeve.Server.Tests.Retrieval.Parsing;
 using Reeve.Server.Tests.Runs;
 
 namespace Reeve.Server.Tests.Webhooks;
@@ -358,6 +360,37 @@ public sealed class WebhookDeliveryTests
         Assert.Equal(201, made.Status);
         Assert.Equal(made.Text, bySequence[0].Data.GetRawText());
         Assert.Equal(["id", "status"], bySequence[1].Data.EnumerateObject().Select(static one => one.Name));
+    }
+
+    [Fact]
+    public async Task Document_ThatCannotBeRead_IsToldAsFailed_EachTimeThatItWasTried()
+    {
+        await using var world = await WebhookWorld.StartAsync();
+        await world.NewWebhookAsync("\"document.failed\"");
+        var agent = await world.NewAgentAsync();
+        var broken = "%PDF-1.7 and no more"u8.ToArray();
+
+        var made = await world.Client.UploadAsync(agent, broken, "broken.pdf");
+        var path = $"/v1/documents/{made.Json.GetProperty("id").GetString()}";
+        await world.Receiver.ReceivedAsync(1);
+        var shown = await world.Client.GetAsync(path);
+        var read = await world.Client.UploadAsync(agent, SampleFiles.Pdf([(11, 700, "The bird sings.")]), "good.pdf");
+        var again = await world.Client.PostAsync(path + "/retry", "");
+        await world.Receiver.ReceivedAsync(2);
+        await world.Client.UploadAsync(
+            agent, [.. broken, 1], "secret.pdf", """{"privacy_class":"confidential"}""");
+        await world.Receiver.ReceivedAsync(3);
+
+        Assert.Equal((201, "failed"), (made.Status, made.Json.GetProperty("status").GetString()));
+        Assert.Equal((202, "ready"), (again.Status, read.Json.GetProperty("status").GetString()));
+        var told = world.Receiver.Received.OrderBy(static one => one.Json.GetProperty("sequence").GetInt32()).ToList();
+        Assert.All(told, static one => Assert.Equal("document.failed", one.Type));
+        Assert.Equal(shown.Text, told[0].Data.GetRawText());
+        Assert.Equal("damaged", told[0].Data.GetProperty("error").GetProperty("code").GetString());
+        Assert.Equal("damaged", told[1].Data.GetProperty("error").GetProperty("code").GetString());
+        Assert.NotEqual(told[0].Id, told[1].Id);
+        Assert.Equal(["id", "status"], told[2].Data.EnumerateObject().Select(static one => one.Name));
+        Assert.Equal("failed", told[2].Data.GetProperty("status").GetString());
     }
 
     [Fact]
