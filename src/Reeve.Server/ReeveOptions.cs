@@ -74,6 +74,12 @@ internal sealed record LimitOptions
 
     internal long UploadBytesMax { get; init; } = 32L << 20;
 
+    /// <summary>Files of an account that wait to be read or are being read.</summary>
+    internal int WaitingFilesMax { get; init; } = 500;
+
+    /// <summary>Bytes of all files of an account that wait; one is taken however small this is.</summary>
+    internal long WaitingBytesMax { get; init; } = 1L << 30;
+
     /// <summary>Runs open at once on this node, whoever's they are.</summary>
     internal int RunsMax { get; init; } = 10_000;
 

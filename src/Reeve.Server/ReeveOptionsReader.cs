@@ -217,6 +217,9 @@ internal sealed class ReeveOptionsReader
             ChatBytesOpenMax = section?.Integer("chat_bytes_open_max", Kibibyte, 1024 * Gibibyte)
                 ?? options.ChatBytesOpenMax,
             UploadBytesMax = section?.Integer("upload_bytes_max", Kibibyte, Gibibyte) ?? options.UploadBytesMax,
+            WaitingFilesMax = (int)(section?.Integer("waiting_files_max", 1, 1_000_000) ?? options.WaitingFilesMax),
+            WaitingBytesMax = section?.Integer("waiting_bytes_max", Kibibyte, 1024 * Gibibyte)
+                ?? options.WaitingBytesMax,
             RunsMax = (int)(section?.Integer("runs_max", 1, 1_000_000) ?? options.RunsMax),
             StreamsMax = (int)(section?.Integer("streams_max", 1, 1_000_000) ?? options.StreamsMax),
             ConnectionsMax = (int)(section?.Integer("connections_max", 1, 1_000_000) ?? options.ConnectionsMax),

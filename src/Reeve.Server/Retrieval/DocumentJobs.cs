@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Reeve.Server.Http;
 using Reeve.Server.Retrieval.Parsing;
 using Reeve.Server.Retrieval.Parsing.Child;
 using Reeve.Server.Storage;
@@ -16,7 +17,8 @@ namespace Reeve.Server.Retrieval;
 /// became confidential.
 /// </summary>
 internal sealed partial class DocumentJobs(
-    Database database, Parser parser, DocumentWriter writer, TimeProvider time, ILogger<DocumentJobs> logger)
+    Database database, Parser parser, WaitingFiles waiting, DocumentWriter writer, TimeProvider time,
+    ILogger<DocumentJobs> logger)
     : IHostedService, IDisposable
 {
     /// <summary>How long who adds a file waits for it; most are read within this.</summary>
@@ -81,9 +83,13 @@ internal sealed partial class DocumentJobs(
 
     /// <summary>Reads a file at once, for who waits for it.</summary>
     /// <exception cref="ParseException">Why it has no text.</exception>
-    internal Task<ExtractedText> ReadAsync(
-        string mimeType, ReadOnlyMemory<byte> file, CancellationToken cancellationToken) =>
-        parser.ReadAsync(mimeType, () => file, static _ => { }, cancellationToken);
+    /// <exception cref="ApiException">429: too many files of the account wait.</exception>
+    internal async Task<ExtractedText> ReadAsync(TenantContext tenant, string mimeType, ReadOnlyMemory<byte> file,
+        CancellationToken cancellationToken)
+    {
+        using var held = waiting.Hold(tenant, file.Length);
+        return await parser.ReadAsync(tenant.AccountId, mimeType, () => file, static _ => { }, cancellationToken);
+    }
 
     private async Task RunAsync(TenantContext tenant, string id, Job job)
     {
@@ -154,7 +160,7 @@ internal sealed partial class DocumentJobs(
         DocumentContent content;
         try
         {
-            var text = await parser.ReadAsync(document.MimeType, () =>
+            var text = await parser.ReadAsync(tenant.AccountId, document.MimeType, () =>
             {
                 job.Step = new DocumentStep(DocumentStages.Parsing, null);
                 return database.Read(session => DocumentFileStore.Find(

@@ -43,6 +43,11 @@ internal static class DocumentStore
     internal static long CountOf(DbSession session, TenantContext tenant, string agentId) => session.Count(
         "SELECT COUNT(*) FROM documents WHERE account_id = $1 AND agent_id = $2", tenant.AccountId, agentId);
 
+    /// <summary>The documents of the account that wait to be read or are being read, and their bytes.</summary>
+    internal static (long Count, long Bytes) Waiting(DbSession session, TenantContext tenant) => session.Single(
+        "SELECT count(*), coalesce(sum(bytes), 0) FROM documents WHERE account_id = $1 AND status = 'processing'",
+        static row => (row.GetInt64(0), row.GetInt64(1)), tenant.AccountId);
+
     /// <summary>Answers the number under which the index knows the document.</summary>
     internal static long Insert(DbSession session, TenantContext tenant, Document document) =>
         session.ExecuteNumber(

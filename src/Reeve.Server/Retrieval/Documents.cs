@@ -20,7 +20,7 @@ internal delegate Action<DbSession>? DocumentNews(TenantContext tenant, Document
 /// <c>ready</c> from its first moment. A file of another kind is stored and left to <see cref="DocumentJobs"/>.
 /// </summary>
 internal sealed class Documents(Database database, ReadyDocuments ready, DocumentWriter writer, DocumentJobs jobs,
-    IdGenerator ids, DocumentNews? news = null) : IDisposable
+    WaitingFiles waiting, IdGenerator ids, DocumentNews? news = null) : IDisposable
 {
     internal const int NameCharactersMax = 255;
     internal const int TextCharactersMax = 2_000_000;
@@ -92,7 +92,8 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
     {
         var addition = await database.WriteAsync(session =>
         {
-            var inserted = Insert(session, tenant, document);
+            var inserted = Insert(
+                session, tenant, document, () => waiting.RequireRoom(session, tenant, document.Bytes));
             if (inserted.Created)
             {
                 DocumentFileStore.Insert(session, tenant, document.Id, file, document.IsSealed);
@@ -116,7 +117,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
         var sha256 = Convert.ToHexStringLower(SHA256.HashData(added.Bytes.Span));
         var present = Get(tenant, id);
         var (mimeType, read) = await ReadAsync(added, cancellationToken);
-        var content = read ?? await ReadFileAsync(mimeType, added, cancellationToken);
+        var content = read ?? await ReadFileAsync(tenant, mimeType, added, cancellationToken);
         var chunks = writer.ToChunks(id, content.Ranges);
         var now = writer.Now();
         var tell = news?.Invoke(tenant, present with { Status = DocumentStatuses.Ready, UpdatedAt = now });
@@ -273,6 +274,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
                     $"The document is {document.Status}; only a failed one can be tried again.");
             }
 
+            waiting.RequireRoom(session, tenant, document.Bytes);
             DocumentStore.UpdateContent(session, tenant, document with
             {
                 Status = DocumentStatuses.Processing,
@@ -341,11 +343,11 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
     }
 
     private async Task<DocumentContent> ReadFileAsync(
-        string mimeType, NewDocument added, CancellationToken cancellationToken)
+        TenantContext tenant, string mimeType, NewDocument added, CancellationToken cancellationToken)
     {
         try
         {
-            return ContentOf(await jobs.ReadAsync(mimeType, added.Bytes, cancellationToken));
+            return ContentOf(await jobs.ReadAsync(tenant, mimeType, added.Bytes, cancellationToken));
         }
         catch (ParseException error)
         {
@@ -372,7 +374,8 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
         return inserted;
     }
 
-    private static DocumentAddition Insert(DbSession session, TenantContext tenant, Document document)
+    private static DocumentAddition Insert(
+        DbSession session, TenantContext tenant, Document document, Action? admit = null)
     {
         if (!DocumentStore.AgentExists(session, tenant, document.AgentId))
         {
@@ -384,6 +387,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
             return new DocumentAddition(present, Created: false);
         }
 
+        admit?.Invoke();
         DocumentStore.Insert(session, tenant, document);
         return new DocumentAddition(document, Created: true);
     }

@@ -16,6 +16,7 @@ internal static class RetrievalSetup
         services.AddSingleton<Parser>();
         services.AddSingleton<ReadyDocuments>();
         services.AddSingleton<DocumentWriter>();
+        services.AddSingleton<WaitingFiles>();
         services.AddSingleton<DocumentJobs>();
         services.AddHostedService(static provider => provider.GetRequiredService<DocumentJobs>());
         services.AddSingleton<Documents>();

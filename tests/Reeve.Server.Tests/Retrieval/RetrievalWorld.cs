@@ -41,8 +41,9 @@ internal sealed class RetrievalWorld : IDisposable
         var writer = new DocumentWriter(Database, ready, ids, Time);
         _parser = new Parser(new ParserProgram(ReeveProcess.Executable, ["parse"]), new ParserOptions(), Time,
             NullLogger<Parser>.Instance);
-        _jobs = new DocumentJobs(Database, _parser, writer, Time, NullLogger<DocumentJobs>.Instance);
-        Documents = new Documents(Database, ready, writer, _jobs, ids);
+        var waiting = new WaitingFiles(Database, new ReeveOptions());
+        _jobs = new DocumentJobs(Database, _parser, waiting, writer, Time, NullLogger<DocumentJobs>.Instance);
+        Documents = new Documents(Database, ready, writer, _jobs, waiting, ids);
         Retriever = new Retriever(Database);
     }
 

@@ -12,7 +12,7 @@ internal sealed partial class Parser : IDisposable
     private readonly ParserOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<Parser> _logger;
-    private readonly SemaphoreSlim _slots;
+    private readonly FairPlaces _places;
     private readonly Lock _lock = new();
     private readonly List<ParserProcess> _idle = [];
     private ITimer? _sweep;
@@ -21,7 +21,7 @@ internal sealed partial class Parser : IDisposable
     public Parser(ParserProgram program, ParserOptions options, TimeProvider time, ILogger<Parser> logger)
     {
         (_program, _options, _time, _logger) = (program, options, time, logger);
-        _slots = new SemaphoreSlim(options.WorkersMax);
+        _places = new FairPlaces(options.WorkersMax);
     }
 
     /// <summary>The processes that wait for a file.</summary>
@@ -37,21 +37,15 @@ internal sealed partial class Parser : IDisposable
     }
 
     /// <summary>
-    /// What a file says. It is fetched when its turn has come, so that no memory is held by those that wait.
+    /// What a file of an account says. It is fetched when its turn has come, so that no memory is held by those that
+    /// wait.
     /// </summary>
     /// <exception cref="ParseException">Why it says nothing, for whoever sent it.</exception>
-    internal async Task<ExtractedText> ReadAsync(string mimeType, Func<ReadOnlyMemory<byte>> fetch,
-        Action<ParseProgress> report, CancellationToken cancellationToken)
+    internal async Task<ExtractedText> ReadAsync(string account, string mimeType,
+        Func<ReadOnlyMemory<byte>> fetch, Action<ParseProgress> report, CancellationToken cancellationToken)
     {
-        await _slots.WaitAsync(cancellationToken);
-        try
-        {
-            return await ReadInTurnAsync(mimeType, fetch(), report, cancellationToken);
-        }
-        finally
-        {
-            _slots.Release();
-        }
+        using var place = await _places.TakeAsync(account, cancellationToken);
+        return await ReadInTurnAsync(mimeType, fetch(), report, cancellationToken);
     }
 
     public void Dispose()
@@ -63,7 +57,6 @@ internal sealed partial class Parser : IDisposable
         }
 
         EndIdle(TimeSpan.Zero);
-        _slots.Dispose();
     }
 
     private async Task<ExtractedText> ReadInTurnAsync(string mimeType, ReadOnlyMemory<byte> file,

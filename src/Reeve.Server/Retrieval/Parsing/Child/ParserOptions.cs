@@ -3,7 +3,9 @@ namespace Reeve.Server.Retrieval.Parsing.Child;
 /// <summary>What a parser may take.</summary>
 internal sealed record ParserOptions
 {
-    /// <summary>Parsers at once; the other cores stay free for runs.</summary>
+    /// <summary>
+    /// Parsers at once, and one more for an account that has none; the other cores stay free for runs.
+    /// </summary>
     internal int WorkersMax { get; init; } = Math.Max(1, Environment.ProcessorCount / 2);
 
     /// <summary>For one file, from the order to its answer.</summary>
