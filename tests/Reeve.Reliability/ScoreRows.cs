@@ -10,6 +10,7 @@ using Reeve.Reliability.Fuzz.Tamper;
 using Reeve.Reliability.Kill;
 using Reeve.Reliability.Ledger;
 using Reeve.Reliability.Overload;
+using Reeve.Reliability.Parsers;
 using Reeve.Reliability.Points;
 using Reeve.Reliability.Privacy;
 using Reeve.Reliability.Simulation;
@@ -51,7 +52,7 @@ internal static class ScoreRows
         new("R22", "HTTP abuse: slow, too much, smuggled, HTTP/2, odd paths", AbuseHarness.RunAsync),
         new("R25", "overload at five times the peak", OverloadHarness.RunAsync),
         new("R26", "disks that are full, fail, dawdle, are damaged or read-only", DiskHarness.RunAsync),
-        new("R20", "parser bombs in a child process", null) { NotYet = "the parser child; corpus of FuzzHost" },
+        new("R20", "files made to break parsers, which are children of a real server", HostileFileHarness.RunAsync),
         new("R28", "backup, restore, verify, go on", BackupHarness.RunAsync),
     ];
 }
