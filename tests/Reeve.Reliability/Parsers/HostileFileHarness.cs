@@ -62,7 +62,7 @@ internal sealed class HostileFileHarness(TestClient client, ReeveProcess server)
         // What the server needs once for uploads of any kind is no growth.
         await SendGoodAsync("demo", "first");
         using var watch = new MemoryWatch(server);
-        var rounds = trial.Count(1, 3, 20);
+        var rounds = trial.Count(1, 1, 5);
         var random = new SimRandom(trial.Seed);
         var first = 0L;
         for (var round = 0; round < rounds && !server.HasExited; round++)
