@@ -27,7 +27,7 @@ internal sealed class ModelCall(
     private readonly DeltaSplitter _splitter = new();
     private readonly SourceIdFilter? _ids = !context.HasDocuments || plan.Route.Model.IsBuiltIn
         ? null // The built-in model quotes documents, whatever ids stand in them.
-        : new SourceIdFilter(id => Known(run, context, id)?.ChunkId ?? Asked(run, id));
+        : new SourceIdFilter(id => Known(run, context, id)?.ChunkId, run.State.Admitted.Input);
 
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _unsaid = new();
@@ -359,10 +359,6 @@ internal sealed class ModelCall(
         context.Chunks?.FirstOrDefault(chunk => IsSame(chunk.Chunk.Id, id)) is { } chunk
             ? Source(chunk)
             : run.State.Sources.FirstOrDefault(source => IsSame(source.ChunkId, id));
-
-    /// <summary>An id that stands in what the caller wrote himself is a word like any other.</summary>
-    private static string? Asked(LiveRun run, string id) =>
-        run.State.Admitted.Input.Contains(id, StringComparison.OrdinalIgnoreCase) ? id : null;
 
     private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);
 

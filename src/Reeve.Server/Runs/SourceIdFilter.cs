@@ -7,11 +7,14 @@ namespace Reeve.Server.Runs;
 /// Leaves out of a model's text the ids of chunks that were never put before it, with the brackets around them. The
 /// text comes in pieces: what may be the beginning of an id is held until it is one or is none.
 /// </summary>
-internal sealed partial class SourceIdFilter(Func<string, string?> find)
+/// <param name="find">The id of a chunk that was put before the model, as it is written; null for any other.</param>
+/// <param name="asked">What the caller wrote himself: an id that stands in it is a word like any other.</param>
+internal sealed partial class SourceIdFilter(Func<string, string?> find, string asked)
 {
     /// <summary>No more is held back, so that no text makes this slow: the end of a longer list of ids.</summary>
     private const int HeldMax = 1_024;
 
+    private readonly Lazy<HashSet<string>> _asked = new(() => Ids(asked));
     private string _held = "";
 
     /// <summary>The last character that was given out: an id does not begin within a word.</summary>
@@ -55,10 +58,16 @@ internal sealed partial class SourceIdFilter(Func<string, string?> find)
         return ready.ToString();
     }
 
+    private static HashSet<string> Ids(string text) => Markers().Matches(text)
+        .SelectMany(static marker => marker.Groups["id"].Captures).Select(static id => id.Value)
+        .ToHashSet(StringComparer.OrdinalIgnoreCase);
+
+    private string? Find(string id) => find(id) ?? (_asked.Value.Contains(id) ? id : null);
+
     private void Show(StringBuilder ready, Match marker)
     {
         var (open, close) = (marker.Groups["open"].Value, marker.Groups["close"].Value);
-        var ids = marker.Groups["id"].Captures.Select(id => find(id.Value)).OfType<string>().ToList();
+        var ids = marker.Groups["id"].Captures.Select(id => Find(id.Value)).OfType<string>().ToList();
         if (ids.Count == marker.Groups["id"].Captures.Count)
         {
             Say(ready, marker.Value);

@@ -313,6 +313,17 @@ public sealed class CitationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Id_ThatIsAPartOfWhatTheCallerWrote_IsNotShown()
+    {
+        var (agent, _) = await DeskAsync();
+        _model.Reply($"See {Unknown[..^4]} there.");
+
+        var answer = await AskAsync(agent, $"When are rooms ready, {Unknown}?");
+
+        Assert.Equal("See there.", answer.Json.GetProperty("output").GetString());
+    }
+
+    [Fact]
     public async Task BeginningOfAnId_IsNotLostWhereTheAnswerIsCutOff()
     {
         var (agent, _) = await DeskAsync();
