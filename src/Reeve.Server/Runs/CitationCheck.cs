@@ -186,21 +186,22 @@ internal sealed partial class CitationCheck
                 (line, leads) = (start, Leads(text, start, id.At));
             }
 
+            // At the end of such a line there is nothing more that it could stand before.
             var next = text.Length - text.AsSpan(id.At).TrimStart().Length;
-            return leads && next < text.Length
+            return leads && next < text.Length && !text.AsSpan(id.At, next - id.At).Contains('\n')
                 ? (next, id.Id)
                 : (Math.Max(0, text.AsSpan(0, id.At).TrimEnd().Length - 1), id.Id);
         });
     }
 
-    /// <summary>True when the line begins with the id that stood here, and goes on after it.</summary>
+    /// <summary>True when the line begins with the id that stood here.</summary>
     private static bool Leads(string text, int start, int at)
     {
         var line = text.AsSpan(start);
         line = line.IndexOf('\n') is var end and >= 0 ? line[..end] : line;
         var marker = Sentences.MarkerLength(line.TrimStart());
-        return (marker == 0 ? line[..(at - start)].IsWhiteSpace() : line[..(at - start)].TrimStart().Length <= marker)
-            && !line[(at - start)..].IsWhiteSpace();
+        var before = line[..(at - start)];
+        return marker == 0 ? before.IsWhiteSpace() : before.TrimStart().Length <= marker;
     }
 
     private static List<Claim> Values(string json)

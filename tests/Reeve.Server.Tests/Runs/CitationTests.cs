@@ -271,6 +271,7 @@ public sealed class CitationTests : IAsyncLifetime
     [InlineData("[KNOWN] Rooms are ready from three in the afternoon. [OTHER] A bicycle costs 9.50 euros a day.")]
     [InlineData("- [KNOWN] Breakfast costs 14 euros.\n- [OTHER] A bicycle costs 9.50 euros a day.")]
     [InlineData("Rooms are ready from three in the afternoon. [KNOWN] A bicycle costs 9.50 euros a day. [OTHER]")]
+    [InlineData("[KNOWN] Breakfast costs 14 euros. [KNOWN]\nA bicycle costs 9.50 euros a day.")]
     [InlineData("Breakfast costs 14 euros.\n[KNOWN]\nA bicycle costs 9.50 euros a day.\n[OTHER]")]
     public async Task Strict_IdsBeforeOrAfterTheirSentences_AreReadAsTheirs(string said)
     {
