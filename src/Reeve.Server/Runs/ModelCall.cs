@@ -91,7 +91,7 @@ internal sealed class ModelCall(
     internal bool HasSpoken => _text.Length > 0;
 
     /// <summary>True once the provider has given text, whether or not a caller may have seen it.</summary>
-    internal bool HasHeard => HasSpoken || _unsaid.Length > 0;
+    internal bool HasHeard { get; private set; }
 
     /// <summary>True once it is asked for its answer in pieces.</summary>
     internal bool IsStreamed => _updates is not null;
@@ -251,6 +251,7 @@ internal sealed class ModelCall(
             switch (content)
             {
                 case TextContent text:
+                    HasHeard |= text.Text.Length > 0;
                     Cite(text.Annotations);
                     Hear(masked is null ? text.Text : masked.Restore(text.Text));
                     break;

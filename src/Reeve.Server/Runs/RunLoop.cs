@@ -328,15 +328,13 @@ internal sealed class RunLoop(
     private async Task FailOverAsync(
         LiveRun run, RunContext context, ModelCall call, ProviderException error)
     {
-        var end = call.HasHeard ? call.Counted("failed") : new CallEnd("failed", 0, 0);
-        end = end with { Fault = error.Fault.ToString() };
         var newest = run.State.NewestCall!;
         var failed = new HashSet<RouteKey>(run.State.FailedRoutes) { new(newest.Model, newest.Provider) };
         var mayGoOn = !call.HasSpoken || (context.Config.MidstreamFallback && context.Chat is null);
         if (mayGoOn && CanGoOn(run, context, failed))
         {
             var reset = call.HasSpoken ? Reset(run, "provider_fallback") : [];
-            await ending.WriteAsync(run, call.Unwritten, end with { IsLost = call.HasHeard }, reset);
+            await ending.WriteAsync(run, call.Unwritten, End() with { IsLost = call.HasHeard }, reset);
             return;
         }
 
@@ -346,7 +344,7 @@ internal sealed class RunLoop(
         }
 
         // What came and nobody was shown is nobody's bill but the operator's.
-        end = end with { IsLost = call.HasHeard && !call.HasSpoken };
+        var end = End() with { IsLost = call.HasHeard && !call.HasSpoken };
         await ending.WriteAsync(run, call.Unwritten, end, new RunFailed(
             ApiErrorCodes.ProviderUnavailable.Code, error.Fault == ProviderFault.BadRequest
                 ? "No permitted provider answered; the last one refused what was asked, and would again."
@@ -355,6 +353,11 @@ internal sealed class RunLoop(
             RetryAfterSeconds = error.RetryAfterSeconds ?? RetryAfterSeconds,
             Cause = error.Fault.ToString(),
         });
+
+        CallEnd End() => (call.HasHeard ? call.Counted("failed") : new CallEnd("failed", 0, 0)) with
+        {
+            Fault = error.Fault.ToString(),
+        };
     }
 
     private bool CanGoOn(LiveRun run, RunContext context, HashSet<RouteKey> failed)

@@ -345,6 +345,24 @@ public sealed class CitationTests : IAsyncLifetime
         Assert.Equal("From three [chk_0", string.Concat(Data(failed)
             .Where(static data => data.TryGetProperty("delta", out _))
             .Select(static data => data.GetProperty("delta").GetString())));
+        Assert.Equal(2 * TokenCounter.Count("From three [chk_0"), _server.Database.Read(static session =>
+            session.Count("SELECT sum(output_tokens) FROM model_calls"))); // All that was shown is counted.
+    }
+
+    [Fact]
+    public async Task BeginningOfAnId_ThatNobodyWasShown_IsTheOperatorsLoss()
+    {
+        var (agent, _) = await DeskAsync();
+        _model.Reply("[chk_0", new ProviderException(ProviderFault.Unreachable, "gone"));
+
+        var failed = await StreamAsync("/v1/agents/runs?stream=true",
+            RunTestExtensions.Body(agent, "\"input\":\"When are rooms ready?\""));
+
+        Assert.Contains("event: run.failed", failed, StringComparison.Ordinal);
+        var (lost, charged) = _server.Database.Read(static session => (
+            session.Count("SELECT sum(lost) FROM model_calls"), session.Count("SELECT sum(charged) FROM runs")));
+        Assert.Equal((true, 0), (lost > 0, charged));
+        await _server.AssertSoundAsync();
     }
 
     private static string Fill(string text, string chunk) => text.Replace("UNKNOWN", Unknown, StringComparison.Ordinal)
