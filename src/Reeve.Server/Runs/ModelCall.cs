@@ -74,6 +74,14 @@ internal sealed class ModelCall(
 
     internal UsageDetails? Usage { get; private set; }
 
+    /// <summary>
+    /// Tokens that came with the first piece and after it: those thought before it are none of them. What the provider
+    /// was silent about is counted by our tokenizer.
+    /// </summary>
+    internal long StreamedTokens => Usage is { OutputTokenCount: > 0 and var output } usage
+        ? output - (usage.ReasoningTokenCount ?? 0)
+        : CountOutput();
+
     /// <summary>Timestamp of the first piece of a stream.</summary>
     internal long? FirstTokenAt { get; private set; }
 

@@ -161,7 +161,7 @@ internal sealed partial class ModelCalls(
         if (call.FirstTokenAt is { } first)
         {
             health.RecordFirstToken(call.Route, time.GetElapsedTime(call.AskedAt, first));
-            health.RecordTokens(call.Route, call.Usage?.OutputTokenCount ?? 0, time.GetElapsedTime(first));
+            health.RecordTokens(call.Route, call.StreamedTokens, time.GetElapsedTime(first));
         }
     }
 
