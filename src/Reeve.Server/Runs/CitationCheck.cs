@@ -117,12 +117,10 @@ internal sealed partial class CitationCheck
 
         var best = new Dictionary<string, (double Weight, SupportingQuote Quote)>(StringComparer.Ordinal);
         var (supported, unsupported) = (0, 0);
-        foreach (var (spellings, ids) in isJson ? Values(answer) : Claims(answer))
+        foreach (var (text, ids) in isJson ? Values(answer) : Claims(answer))
         {
-            var readings = spellings.ConvertAll(spelling => TermsOf(spelling));
-            readings.ForEach(static terms => terms.RemoveWhere(Empty.Contains));
-            var terms = readings.Count == 1 ? readings[0]
-                : readings.Find(terms => _sources.Exists(source => source.Supports(terms))) ?? readings[0];
+            var terms = TermsOf(text);
+            terms.RemoveWhere(Empty.Contains);
             if (terms.Count == 0)
             {
                 continue;
@@ -166,7 +164,7 @@ internal sealed partial class CitationCheck
             var (start, length) = range.GetOffsetAndLength(text.Length);
             var said = text.AsSpan(start, length).TrimStart();
             claims.Add(new Claim(
-                [said[Sentences.MarkerLength(said)..].ToString()],
+                said[Sentences.MarkerLength(said)..].ToString(),
                 places.Where(id => id.At >= start && id.At < start + length).Select(static id => id.Id)
                     .ToHashSet(StringComparer.OrdinalIgnoreCase)));
         }
@@ -241,35 +239,30 @@ internal sealed partial class CitationCheck
                 values.AddRange(Claims(element.GetString()!));
                 break;
             case JsonValueKind.Number:
-                values.Add(new Claim(Spellings(element), []));
+                values.Add(new Claim(element.TryGetDecimal(out var value)
+                    ? value.ToString(CultureInfo.InvariantCulture)
+                    : element.GetRawText(), []));
                 break;
             default:
                 break; // true, false and null say nothing that could be looked up.
         }
     }
 
-    /// <summary>A price of 9.50 is 9.5 in JSON.</summary>
-    private static List<string> Spellings(JsonElement number) => !number.TryGetDecimal(out var value)
-        ? [number.GetRawText()]
-        : [.. new[]
-            {
-                value.ToString(CultureInfo.InvariantCulture),
-                value.ToString("0.############################", CultureInfo.InvariantCulture),
-                value.ToString("0.0###########################", CultureInfo.InvariantCulture),
-                value.ToString("0.00##########################", CultureInfo.InvariantCulture),
-            }.Distinct(StringComparer.Ordinal)];
-
     private HashSet<string> TermsOf(ReadOnlySpan<char> text)
     {
-        // 1,450 and 1450 are one number.
+        // 1,450 and 1450 are one number, and so are 9.50, 9.5 and 9,5; no number is two.
         var terms = new List<string>();
-        _reader.Read(Thousands().Replace(text.ToString(), ""), terms);
+        var numbers = Decimals().Replace(Thousands().Replace(text.ToString(), ""), static number =>
+            number.Groups["part"].Value.TrimEnd('0') is { Length: > 0 } part
+                ? $"{number.Groups["whole"].Value}d{part}"
+                : number.Groups["whole"].Value);
+        _reader.Read(numbers, terms);
         return [.. terms.Where(static term => !StopWords.Contains(term))];
     }
 
-    /// <param name="Spellings">Of one statement; it is supported when one of them is.</param>
+    /// <param name="Text">Of one statement.</param>
     /// <param name="Ids">Of the chunks that are named for it.</param>
-    private sealed record Claim(List<string> Spellings, HashSet<string> Ids);
+    private sealed record Claim(string Text, HashSet<string> Ids);
 
     private sealed record Source(
         SourceContent Chunk, HashSet<string> Terms, IReadOnlyList<(int Start, int Length, HashSet<string> Terms)> Parts)
@@ -295,6 +288,10 @@ internal sealed partial class CitationCheck
 
     [GeneratedRegex("(?<=[0-9])[,.](?=[0-9]{3}(?![0-9]))")]
     private static partial Regex Thousands();
+
+    // Of three or more with a point or comma between them it is a version, a date or a list.
+    [GeneratedRegex("(?<![0-9.,])(?<whole>[0-9]{1,30})[.,](?<part>[0-9]{1,30})(?![0-9]|[.,][0-9])")]
+    private static partial Regex Decimals();
 
     [GeneratedRegex("""[ ]{0,8}[\[(【]?[ ]{0,8}chk_[0-9A-Z]{26}(?:[ ,;]{1,8}chk_[0-9A-Z]{26})*(?:[ ]{0,8}[\])】])?""",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]

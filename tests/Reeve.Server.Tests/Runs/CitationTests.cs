@@ -288,11 +288,15 @@ public sealed class CitationTests : IAsyncLifetime
     [InlineData("""{"costs":9.5}""", 200)]
     [InlineData("""{"costs":9.50}""", 200)]
     [InlineData("""{"costs":9.05}""", 422)]
+    [InlineData("""{"costs":9.14}""", 422)]
+    [InlineData("""{"costs":14.5}""", 422)]
+    [InlineData("""{"costs":14.0}""", 200)]
     [InlineData("""{"deposit":1.2e2}""", 200)]
     public async Task Strict_NumberOfJson_IsTheSameInAnySpelling(string said, int status)
     {
         var (agent, _) = await DeskAsync(members: Strict);
-        await AddAsync(agent, "bicycles.txt", "A bicycle costs 9.50 euros a day, after a deposit of 120.");
+        await AddAsync(agent, "bicycles.txt", "A bicycle costs 9.50 euros a day, after a deposit of 120. "
+            + "A helmet costs 14 euros, a lock 50 cents.");
         _model.Reply(said);
 
         var answer = await _server.RunAsync(
