@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Reeve.Server;
 using Reeve.Server.Retrieval;
+using Reeve.Server.Retrieval.Vectors;
 using Reeve.Server.Storage;
 
 namespace Reeve.Bench.Retrieval;
@@ -30,7 +31,15 @@ internal sealed class ReeveHost : IAsyncDisposable
 
     internal Documents Documents => _app.Services.GetRequiredService<Documents>();
 
-    internal static async Task<ReeveHost> StartAsync(string folder, CancellationToken cancellationToken)
+    internal Embedder Embedder => _app.Services.GetRequiredService<Embedder>();
+
+    internal VectorIndexes Indexes => _app.Services.GetRequiredService<VectorIndexes>();
+
+    /// <param name="folder">Of its data.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <param name="embeddings">The folder of a local model, or the synthetic one's id; null: no vectors.</param>
+    internal static async Task<ReeveHost> StartAsync(
+        string folder, CancellationToken cancellationToken, string? embeddings = null)
     {
         Directory.CreateDirectory(folder);
         var key = AdminKey.New();
@@ -38,6 +47,13 @@ internal sealed class ReeveHost : IAsyncDisposable
         {
             builder.Services.AddSingleton(new StartSecrets(null, key));
             builder.Services.AddSingleton(TextWriter.Null);
+            var options = (ReeveOptions)builder.Services.Last(
+                static one => one.ServiceType == typeof(ReeveOptions)).ImplementationInstance!;
+            builder.Services.AddSingleton(options with
+            {
+                Retrieval = options.Retrieval with { Embeddings = embeddings },
+            });
+            builder.Services.AddSingleton(SyntheticEmbeddings.Entry());
             builder.Logging.SetMinimumLevel(LogLevel.Error);
         });
         await app.StartAsync(cancellationToken);

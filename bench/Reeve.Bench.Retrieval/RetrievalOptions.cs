@@ -6,12 +6,13 @@ internal sealed record RetrievalOptions
         bench/retrieval [options]
           --quick           without 100,000 chunks
           --squad FILE      a file in the format of SQuAD 2.0 (default: ../shared/data/squad/dev-part.json when there)
-          --only PART       ranking, answers or speed
+          --only PART       ranking, answers, speed or vectors
+          --embeddings FOLDER  a local model, to measure what its vectors add (docs/documents.md)
           --markdown FILE   write the results there too
           --work FOLDER     where the data goes (default: artifacts/bench; a disk, not a tmpfs)
         """;
 
-    private static readonly string[] Parts = ["ranking", "answers", "speed"];
+    private static readonly string[] Parts = ["ranking", "answers", "speed", "vectors"];
 
     internal required string Root { get; init; }
 
@@ -27,6 +28,9 @@ internal sealed record RetrievalOptions
     internal string? Only { get; init; }
 
     internal string? MarkdownFile { get; init; }
+
+    /// <summary>A folder with a local model; null leaves out what needs one.</summary>
+    internal string? Embeddings { get; init; }
 
     internal bool Has(string part) => Only is null || Only == part;
 
@@ -53,6 +57,9 @@ internal sealed record RetrievalOptions
                 case "--only": options = options with { Only = PartOf(ValueOf(arguments, ref i)) }; break;
                 case "--markdown":
                     options = options with { MarkdownFile = Path.GetFullPath(ValueOf(arguments, ref i)) };
+                    break;
+                case "--embeddings":
+                    options = options with { Embeddings = Path.GetFullPath(ValueOf(arguments, ref i)) };
                     break;
                 case "--work":
                     options = options with { WorkFolder = Path.GetFullPath(ValueOf(arguments, ref i)) };

@@ -45,7 +45,31 @@ internal sealed class RetrievalSuite(RetrievalOptions options, TimeProvider time
                 cancellationToken));
         }
 
+        if (options.Has("vectors"))
+        {
+            await RunVectorsAsync(corpora, cancellationToken);
+        }
+
         await _report.SaveAsync(options.MarkdownFile, cancellationToken);
+    }
+
+    private async Task RunVectorsAsync(List<Corpus> corpora, CancellationToken cancellationToken)
+    {
+        if (options.Embeddings is not null)
+        {
+            Head("| questions | number | share of vectors | R@1 | R@5 | MRR@10 | nDCG@10 |",
+                "|---|--:|--:|--:|--:|--:|--:|");
+            await OnHostAsync((host, _) => EachAsync(corpora,
+                corpus => FusionBench.RunAsync(host, corpus, _report, time, cancellationToken)), cancellationToken,
+                options.Embeddings);
+        }
+
+        await OnHostAsync((host, _) => VectorBench.RunAsync(host, 2_000, new Report(null), time, cancellationToken),
+            cancellationToken, SyntheticEmbeddings.Id);
+        Head("| chunks | what | |", "|--:|---|---|");
+        await EachAsync<int>(options.Quick ? [1_000, 10_000] : [1_000, 10_000, 100_000], chunks => OnHostAsync(
+            (host, _) => VectorBench.RunAsync(host, chunks, _report, time, cancellationToken), cancellationToken,
+            SyntheticEmbeddings.Id));
     }
 
     private static async Task EachAsync<T>(IEnumerable<T> items, Func<T, Task> run)
@@ -63,12 +87,14 @@ internal sealed class RetrievalSuite(RetrievalOptions options, TimeProvider time
         _report.Line(rule);
     }
 
-    private async Task OnHostAsync(Func<ReeveHost, string, Task> run, CancellationToken cancellationToken)
+    private async Task OnHostAsync(
+        Func<ReeveHost, string, Task> run, CancellationToken cancellationToken, string? embeddings = null)
     {
         var folder = Path.Combine(options.WorkFolder, $"retrieval-{Environment.ProcessId}");
         try
         {
-            await using var host = await ReeveHost.StartAsync(Path.Combine(folder, "data"), cancellationToken);
+            await using var host = await ReeveHost.StartAsync(
+                Path.Combine(folder, "data"), cancellationToken, embeddings);
             await run(host, folder);
         }
         finally

@@ -113,7 +113,7 @@ internal static class SpeedBench
         [.. queries.Select(query => (query, text.Next(int.MaxValue))).OrderBy(static pair => pair.Item2)
             .Select(static pair => pair.query)];
 
-    private static string Measure(List<string> queries, Action<string> search, TimeProvider time)
+    internal static string Measure<T>(List<T> queries, Action<T> search, TimeProvider time)
     {
         for (var i = 0; i < Math.Min(50, queries.Count); i++)
         {

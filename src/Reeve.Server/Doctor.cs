@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using Reeve.Server.Egress;
 using Reeve.Server.Inference;
+using Reeve.Server.Retrieval.Vectors;
 using Reeve.Server.Runs;
 using Reeve.Server.Storage;
 
@@ -113,6 +114,7 @@ internal sealed class Doctor(TimeProvider time, Func<string, string?> environmen
         _diagnosis.Ok("configuration", "It can be read.");
         CheckListening(options.Urls);
         CheckProviders(options.Inference.Providers);
+        CheckEmbeddings(options.Retrieval.Embeddings);
         return options.DataFolder;
     }
 
@@ -152,6 +154,29 @@ internal sealed class Doctor(TimeProvider time, Func<string, string?> environmen
             _diagnosis.Ok("providers", providers.Count == 0
                 ? "None is configured; the built-in reeve/quote answers from documents."
                 : $"{string.Join(", ", providers.Select(static provider => provider.Name))}.");
+        }
+    }
+
+    private void CheckEmbeddings(string? embeddings)
+    {
+        if (embeddings is null)
+        {
+            _diagnosis.Ok("embeddings", "None are configured; documents are found by their words.");
+            return;
+        }
+
+        try
+        {
+            if (RetrievalOptions.IsFolder(embeddings))
+            {
+                OnnxEmbeddings.Load(embeddings).Dispose();
+            }
+
+            _diagnosis.Ok("embeddings", $"{embeddings}.");
+        }
+        catch (StartException error)
+        {
+            _diagnosis.Problem("embeddings", error.Message, "Mend that, or the server does not start.");
         }
     }
 

@@ -19,6 +19,8 @@ internal sealed record ReeveOptions
 
     internal PrivacyOptions Privacy { get; init; } = new();
 
+    internal RetrievalOptions Retrieval { get; init; } = new();
+
     internal EgressOptions Egress { get; init; } = new();
 
     internal WebhookOptions Webhooks { get; init; } = new();
@@ -58,6 +60,23 @@ internal sealed record PrivacyOptions
 {
     /// <summary>What else is personal data here: a kind in capitals, and a pattern matched in linear time.</summary>
     internal IReadOnlyList<(string Kind, Regex Pattern)> Patterns { get; init; } = [];
+}
+
+internal sealed record RetrievalOptions
+{
+    /// <summary>
+    /// What makes vectors of documents and questions: the id of a model for embeddings, or a folder with a local one;
+    /// null: nothing does, and words alone are searched.
+    /// </summary>
+    internal string? Embeddings { get; init; }
+
+    /// <summary>
+    /// Bytes of vectors that are kept in memory, of all agents; those of one agent are, however many they are.
+    /// </summary>
+    internal long VectorBytesMax { get; init; } = 256L << 20;
+
+    /// <summary>True for a path; ids of models begin otherwise.</summary>
+    internal static bool IsFolder(string embeddings) => embeddings[0] == '.' || Path.IsPathRooted(embeddings);
 }
 
 internal sealed record LimitOptions

@@ -125,14 +125,16 @@ internal sealed class ReeveOptionsReader
             }
         }
 
+        var inference = new ProviderOptionsReader(_environment).Read(file.Object("inference"));
         var options = new ReeveOptions
         {
             Urls = Urls(file),
             DataFolder = Data(file),
-            Inference = new ProviderOptionsReader(_environment).Read(file.Object("inference")),
+            Inference = inference,
             Credits = Credits(file.Object("credits")),
             Limits = Limits(file.Object("limits")),
             Privacy = Privacy(file.Object("privacy")),
+            Retrieval = Retrieval(file.Object("retrieval"), inference),
             Egress = Egress(file.Object("egress")),
             Webhooks = Webhooks(file.Object("webhooks")),
             LegacyChatSunset = Sunset(file),
@@ -261,6 +263,30 @@ internal sealed class ReeveOptionsReader
         }
 
         return new PrivacyOptions { Patterns = patterns };
+    }
+
+    private static RetrievalOptions Retrieval(RequestObject? section, InferenceOptions inference)
+    {
+        const string Key = "embeddings";
+        var options = new RetrievalOptions();
+        var name = section?.String(Key, 1, TextMax);
+        if (name is not null && !RetrievalOptions.IsFolder(name))
+        {
+            var id = inference.Tiers.GetValueOrDefault(name, name);
+            var model = inference.Providers.SelectMany(static provider => provider.Models)
+                .FirstOrDefault(one => one.Id == id)
+                ?? throw section!.Wrong(Key, $"names {name}, which no provider has; a folder begins with / or ./");
+            if (!model.MakesEmbeddings)
+            {
+                throw section!.Wrong(Key, $"names {name}, which is no model for embeddings");
+            }
+        }
+
+        return new RetrievalOptions
+        {
+            Embeddings = name,
+            VectorBytesMax = section?.Integer("vector_bytes_max", 1 << 20, 1L << 40) ?? options.VectorBytesMax,
+        };
     }
 
     private static EgressOptions Egress(RequestObject? section)

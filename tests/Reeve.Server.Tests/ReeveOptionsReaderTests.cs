@@ -248,6 +248,39 @@ public sealed class ReeveOptionsReaderTests
             ["mesh/claude-haiku-4.5", "mesh/claude-sonnet-4.5"], providers[1].Models.Select(model => model.Id));
     }
 
+    [Theory]
+    [InlineData("mesh/text-embedding-3-small", null)]
+    [InlineData("mesh/embed", null)]
+    [InlineData("./models/mini", null)]
+    [InlineData("/srv/mini", null)]
+    [InlineData("mini", "names mini, which no provider has; a folder begins with / or ./")]
+    [InlineData("mesh/house-1", "names mesh/house-1, which is no model for embeddings")]
+    public void Read_Embeddings_AreAModelForThemOrAFolder(string embeddings, string? error)
+    {
+        _environment["OPENAI_API_KEY"] = "k";
+        _files["./reeve.json"] = $$"""
+            {"inference":{"providers":[{{House}}],"tiers":{"mesh/embed":"mesh/text-embedding-3-small"} },
+            "retrieval":{"embeddings":"{{embeddings}}","vector_bytes_max":1048576} }
+            """;
+
+        if (error is null)
+        {
+            Assert.Equal(new RetrievalOptions { Embeddings = embeddings, VectorBytesMax = 1 << 20 }, Read().Retrieval);
+        }
+        else
+        {
+            Assert.Equal($"reeve.json: retrieval.embeddings {error}.", Error());
+        }
+    }
+
+    [Fact]
+    public void Read_VectorBytes_HaveARange()
+    {
+        Assert.Equal((null, 256L << 20), (Read().Retrieval.Embeddings, Read().Retrieval.VectorBytesMax));
+        _files["./reeve.json"] = """{"retrieval":{"vector_bytes_max":1}}""";
+        Assert.Contains("retrieval.vector_bytes_max", Error(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Read_KeysAndHost_EnableGeminiAndOllama()
     {

@@ -29,12 +29,10 @@ internal sealed class ChunkRanker
     /// <summary>How far a longer chunk than the mean pays for its length.</summary>
     private const double LengthWeight = 0.75;
 
-    /// <summary>A chunk's key is the number of its document and, in so many low bits, its index there.</summary>
-    private const int PositionBits = 24;
-    private const long PositionMask = (1L << PositionBits) - 1;
-
-    // The last comes out first. Equal scores in the order of the documents, so that the same search gives the same.
-    private static readonly Comparer<(double Score, long Key)> LastFirst =
+    /// <summary>
+    /// The last comes out first. Equal scores in the order of the documents, so that the same search gives the same.
+    /// </summary>
+    internal static readonly Comparer<(double Score, long Key)> LastFirst =
         Comparer<(double Score, long Key)>.Create(static (left, right) =>
             left.Score.CompareTo(right.Score) is var byScore and not 0 ? byScore : right.Key.CompareTo(left.Key));
 
@@ -79,8 +77,9 @@ internal sealed class ChunkRanker
 
     /// <summary>
     /// The best chunks, at most <paramref name="count"/>, best first, of the documents that <paramref name="fits"/>.
+    /// Each key of <paramref name="wanted"/> gets the score of its chunk, whatever that is.
     /// </summary>
-    internal List<RankedChunk> Best(int count, Predicate<long>? fits)
+    internal List<RankedChunk> Best(int count, Predicate<long>? fits, Dictionary<long, double>? wanted = null)
     {
         var best = new PriorityQueue<long, (double Score, long Key)>(LastFirst);
         foreach (var block in _blocks)
@@ -95,7 +94,7 @@ internal sealed class ChunkRanker
                 }
 
                 if ((best.Count < count || LastFirst.Compare(rank, Last(best)) > 0)
-                    && (fits is null || fits(key >> PositionBits)))
+                    && (fits is null || fits(ChunkKey.Document(key))))
                 {
                     best.Enqueue(key, rank);
                     if (best.Count > count)
@@ -104,18 +103,28 @@ internal sealed class ChunkRanker
                     }
                 }
             }
+
+            foreach (var key in wanted?.Keys ?? Enumerable.Empty<long>())
+            {
+                if (_slots.TryGetValue(key, out var slot))
+                {
+                    CollectionsMarshal.GetValueRefOrNullRef(wanted!, key) =
+                        Share(slot.Score + NearnessOf(slot, block));
+                }
+            }
         }
 
         var ranked = new List<RankedChunk>(best.Count);
         while (best.TryDequeue(out var key, out var rank))
         {
-            ranked.Add(new RankedChunk(
-                key >> PositionBits, (int)(key & PositionMask), Math.Clamp(rank.Score / _bound, 0, 1)));
+            ranked.Add(new RankedChunk(ChunkKey.Document(key), ChunkKey.Index(key), Share(rank.Score)));
         }
 
         ranked.Reverse();
         return ranked;
     }
+
+    private double Share(double score) => Math.Clamp(score / _bound, 0, 1);
 
     private static (double Score, long Key) Last(PriorityQueue<long, (double Score, long Key)> best)
     {
@@ -154,7 +163,7 @@ internal sealed class ChunkRanker
                     var length = PackedPostings.Next(ref chunks);
                     var damping = Saturation * (1 - LengthWeight + (LengthWeight * length / _meanLength));
                     ref var slot = ref CollectionsMarshal.GetValueRefOrAddDefault(
-                        _slots, (document.Number << PositionBits) | index, out _);
+                        _slots, ChunkKey.Of(document.Number, (int)index), out _);
                     slot.Score += _weights[term] * count / (count + damping);
                     if (document.HasPlaces)
                     {

@@ -6,8 +6,10 @@ using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
 
-/// <summary>The id of the agent that a path names by id, version or slug; null: none of this account.</summary>
-internal delegate string? AgentResolver(TenantContext tenant, string reference);
+/// <summary>
+/// The agent that a path names by id, version or slug, with its class; null: none of this account.
+/// </summary>
+internal delegate (string Id, PrivacyClass PrivacyClass)? AgentResolver(TenantContext tenant, string reference);
 
 internal static class DocumentEndpoints
 {
@@ -162,7 +164,10 @@ internal static class DocumentEndpoints
         var filter = body.Metadata("filter");
         body.RejectUnknown();
         var tenant = context.Caller().Tenant;
-        var found = retriever.Search(tenant, Resolve(agents, tenant, id), query, limit, minScore, filter);
+        var agent = agents(tenant, id) ?? throw ApiException.NotFound("agent");
+        var question = new Question(query, agent.PrivacyClass, context.Caller().Mode == "test");
+        var found = await retriever.SearchAsync(
+            tenant, agent.Id, question, limit, context.RequestAborted, minScore, filter);
         await ApiJsonBody.WritePageAsync(
             context, new Page<RetrievedChunk>(found, HasMore: false, NextCursor: null), DocumentContracts.Write);
     }
@@ -171,7 +176,7 @@ internal static class DocumentEndpoints
         ApiJsonBody.WriteAsync(context, status, document, DocumentContracts.Write);
 
     private static string Resolve(AgentResolver agents, TenantContext tenant, string reference) =>
-        agents(tenant, reference) ?? throw ApiException.NotFound("agent");
+        agents(tenant, reference)?.Id ?? throw ApiException.NotFound("agent");
 
     private static string DocumentId(string text) =>
         Id.TryParse(Id.Document, text, out var id) ? id : throw ApiException.NotFound("document");

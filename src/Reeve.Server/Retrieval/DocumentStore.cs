@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Text.Json;
 using Reeve.Server.Privacy;
+using Reeve.Server.Retrieval.Vectors;
 using Reeve.Server.Retrieval.Web;
 using Reeve.Server.Storage;
 
@@ -30,6 +31,13 @@ internal static class DocumentStore
         session.List($"SELECT {Columns} FROM documents WHERE account_id = $1 AND agent_id = $2 "
             + "AND ($3 IS NULL OR id < $3) AND ($4 IS NULL OR status = $4) ORDER BY id DESC LIMIT $5",
             row => Map(session, row, tenant), tenant.AccountId, agentId, after, status, limit);
+
+    /// <summary>The strictest class of the agent's ready documents.</summary>
+    internal static PrivacyClass StrictestReady(DbSession session, TenantContext tenant, string agentId) =>
+        session.List("SELECT DISTINCT privacy_class FROM documents "
+            + "WHERE account_id = $1 AND agent_id = $2 AND status = 'ready'",
+            static row => PrivacyClasses.Parse(row.GetString(0)), tenant.AccountId, agentId)
+        .Aggregate(PrivacyClass.Standard, PrivacyClasses.Stricter);
 
     internal static bool HasReady(DbSession session, TenantContext tenant, string agentId) => session.Exists(
         "SELECT 1 FROM documents WHERE account_id = $1 AND agent_id = $2 AND status = 'ready' LIMIT 1",
@@ -107,19 +115,21 @@ internal static class DocumentStore
 
     internal static void Delete(DbSession session, TenantContext tenant, string id)
     {
-        DeleteContent(session, tenant, id);
+        DeleteContent(session, tenant, id, isGone: true);
         session.Execute("DELETE FROM documents WHERE id = $1 AND account_id = $2", id, tenant.AccountId);
     }
 
-    /// <summary>Its chunks, and the file that they are to be read from.</summary>
-    internal static void DeleteContent(DbSession session, TenantContext tenant, string id)
+    /// <summary>Its chunks with their vectors, and the file that they are to be read from.</summary>
+    internal static void DeleteContent(DbSession session, TenantContext tenant, string id, bool isGone = false)
     {
+        VectorStore.Delete(session, tenant, id, isGone);
         session.Execute("DELETE FROM chunks WHERE document_id = $1 AND account_id = $2", id, tenant.AccountId);
         DocumentFileStore.Delete(session, tenant, id);
     }
 
     internal static void DeleteOfAgent(DbSession session, TenantContext tenant, string agentId)
     {
+        VectorStore.DeleteOfAgent(session, tenant, agentId);
         DocumentFileStore.DeleteOfAgent(session, tenant, agentId);
         session.Execute("DELETE FROM chunks WHERE document_id IN "
             + "(SELECT id FROM documents WHERE account_id = $1 AND agent_id = $2)", tenant.AccountId, agentId);
@@ -177,6 +187,14 @@ internal static class DocumentStore
         session.Single("SELECT id, document_id, position, start, stop, page, headings, text FROM chunks "
             + "WHERE document_id = $1 AND account_id = $2 AND position = $3", row => MapChunk(session, row, tenant),
             documentId, tenant.AccountId, position);
+
+    /// <summary>In the order of the document, those that have no vector.</summary>
+    internal static List<Chunk> ChunksWithoutVector(
+        DbSession session, TenantContext tenant, string documentId, long number, int limit) => session.List(
+        "SELECT id, document_id, position, start, stop, page, headings, text FROM chunks "
+        + "WHERE document_id = $1 AND account_id = $2 "
+        + "AND NOT EXISTS (SELECT 1 FROM chunk_vectors WHERE key = $3 + position) ORDER BY position LIMIT $4",
+        row => MapChunk(session, row, tenant), documentId, tenant.AccountId, ChunkKey.Of(number, 0), limit);
 
     /// <summary>The place of a chunk in its document, or null when it is none of this one.</summary>
     internal static int? PositionOf(DbSession session, TenantContext tenant, string documentId, string chunkId) =>

@@ -5,6 +5,7 @@ using Reeve.Server.Audit;
 using Reeve.Server.Http;
 using Reeve.Server.Privacy;
 using Reeve.Server.Retrieval.Parsing;
+using Reeve.Server.Retrieval.Vectors;
 using Reeve.Server.Retrieval.Web;
 using Reeve.Server.Storage;
 
@@ -207,6 +208,7 @@ internal sealed class Documents(Database database, ReadyDocuments ready, Documen
             if (changed.IsSealed && !document.IsSealed)
             {
                 DocumentFileStore.Seal(session, tenant, id);
+                VectorStore.Delete(session, tenant, id); // They lie open; others are made, and encrypted.
                 DocumentStore.UpdatePage(session, tenant, id, null); // Its address is not asked any more.
                 changed = changed with { Page = null };
             }

@@ -26,13 +26,13 @@ internal sealed class KnowledgeTool(Retriever retriever) : IBuiltinTool
                 """)),
     ];
 
-    public Task<ToolResult> InvokeAsync(
+    public async Task<ToolResult> InvokeAsync(
         string action, JsonElement arguments, ToolCallContext context, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         if (action != "search")
         {
-            return Task.FromResult(ToolErrors.Of($"knowledge has no action {action}; it has search."));
+            return ToolErrors.Of($"knowledge has no action {action}; it has search.");
         }
 
         try
@@ -43,11 +43,12 @@ internal sealed class KnowledgeTool(Retriever retriever) : IBuiltinTool
             var query = given.RequiredString("query", 1, QueryCharactersMax);
             var limit = (int)(given.Integer("limit", 1, LimitMax) ?? LimitDefault);
             given.RejectUnknown();
-            return Task.FromResult(ToResult(retriever.Search(context.Tenant, context.AgentId, query, limit)));
+            return ToResult(await retriever.SearchAsync(context.Tenant, context.AgentId,
+                new Question(query, context.PrivacyClass, context.BuiltInOnly), limit, cancellationToken));
         }
         catch (ApiException error)
         {
-            return Task.FromResult(ToolErrors.Of(error.Message));
+            return ToolErrors.Of(error.Message);
         }
     }
 

@@ -1,9 +1,12 @@
+using Reeve.Server.Privacy;
 using Reeve.Server.Storage;
 
 namespace Reeve.Server.Retrieval;
 
-/// <summary>Whether an agent has documents to search, and whether any is encrypted.</summary>
-internal sealed record KnownDocuments(bool HasReady, bool HasSealed);
+/// <summary>
+/// Whether an agent has documents to search, whether any is encrypted, and the strictest class of those to search.
+/// </summary>
+internal sealed record KnownDocuments(bool HasReady, bool HasSealed, PrivacyClass Strictest);
 
 /// <summary>Remembers which agents have documents to search: every run asks, and the answer seldom changes.</summary>
 internal sealed class ReadyDocuments(Database database)
@@ -13,6 +16,9 @@ internal sealed class ReadyDocuments(Database database)
     private readonly Lock _lock = new();
     private readonly Dictionary<(string Account, string Agent), KnownDocuments> _known = [];
     private long _changes;
+
+    /// <summary>Documents of some agent have changed.</summary>
+    internal event Action? Changed;
 
     internal KnownDocuments Find(TenantContext tenant, string agentId)
     {
@@ -29,7 +35,8 @@ internal sealed class ReadyDocuments(Database database)
         }
 
         var found = database.Read(session => new KnownDocuments(
-            DocumentStore.HasReady(session, tenant, agentId), DocumentStore.HasSealed(session, tenant, agentId)));
+            DocumentStore.HasReady(session, tenant, agentId), DocumentStore.HasSealed(session, tenant, agentId),
+            DocumentStore.StrictestReady(session, tenant, agentId)));
         lock (_lock)
         {
             // A change committed since may be younger than what was read.
@@ -55,5 +62,7 @@ internal sealed class ReadyDocuments(Database database)
             _changes++;
             _known.Remove((tenant.AccountId, agentId));
         }
+
+        Changed?.Invoke();
     }
 }

@@ -1,4 +1,5 @@
 using Reeve.Server.Retrieval.Parsing.Child;
+using Reeve.Server.Retrieval.Vectors;
 using Reeve.Server.Retrieval.Web;
 using Reeve.Server.Storage;
 using Reeve.Server.Tools;
@@ -23,6 +24,11 @@ internal static class RetrievalSetup
         services.AddSingleton<WebFetcher>();
         services.AddSingleton<WebPages>();
         services.AddHostedService<PageRefresher>();
+        services.AddSingleton<Embedder>();
+        services.AddSingleton<DataPreparation>(static provider => provider.GetRequiredService<Embedder>().Prepare);
+        services.AddSingleton<VectorIndexes>();
+        services.AddSingleton<VectorSearch>();
+        services.AddHostedService<VectorFiller>();
         services.AddSingleton<Retriever>();
         services.AddSingleton<IBuiltinTool, KnowledgeTool>();
     }

@@ -4,7 +4,14 @@ using Reeve.Server.Storage;
 namespace Reeve.Server.Retrieval;
 
 /// <summary>The size of an agent's index, and the block of documents that is being filled.</summary>
-internal sealed record SearchIndex(long Number, long ChunkCount, long TermCount, long OpenBlock);
+internal sealed record SearchIndex(long Number, long ChunkCount, long TermCount, long OpenBlock)
+{
+    /// <summary>Grows with each change of the agent's vectors; 0: it has none.</summary>
+    internal long VectorVersion { get; init; }
+
+    /// <summary>Grows when a document that had vectors is deleted.</summary>
+    internal long VectorRemovals { get; init; }
+}
 
 /// <summary>Where a document stands in its index.</summary>
 internal sealed record SearchEntry(long Block, long TermCount);
@@ -38,9 +45,13 @@ internal static class SearchIndexStore
         + "($1, $2, $33, $34)" + OnConflict;
 
     internal static SearchIndex? Find(DbSession session, TenantContext tenant, string agentId) => session.Single(
-        "SELECT number, chunk_count, term_count, open_block FROM search_indexes "
+        "SELECT number, chunk_count, term_count, open_block, vector_version, vector_removals FROM search_indexes "
         + "WHERE agent_id = $1 AND account_id = $2",
-        static row => new SearchIndex(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3)),
+        static row => new SearchIndex(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetInt64(3))
+        {
+            VectorVersion = row.GetInt64(4),
+            VectorRemovals = row.GetInt64(5),
+        },
         agentId, tenant.AccountId);
 
     /// <summary>The blocks that have documents.</summary>

@@ -56,6 +56,15 @@ internal static class RowRelations
         ("I14", "SELECT CAST(s.document_number AS TEXT) FROM search_documents s "
             + "LEFT JOIN documents d ON d.number = s.document_number WHERE d.id IS NULL",
             "a document of that number is indexed and not there"),
+        ("I14", "SELECT CAST(v.key AS TEXT) FROM chunk_vectors v LEFT JOIN documents d ON d.number = v.key >> 24 "
+            + "LEFT JOIN chunks c ON c.document_id = d.id AND c.position = v.key & 16777215 WHERE c.id IS NULL",
+            "a vector is of no chunk"),
+        ("I14", "SELECT CAST(v.key AS TEXT) FROM chunk_vectors v JOIN documents d ON d.number = v.key >> 24 "
+            + "WHERE typeof(d.name) = 'blob' AND substr(v.vector, 1, 1) <> x'01'",
+            "a vector of an encrypted document lies open"),
+        ("I14", "SELECT d.id FROM documents d JOIN chunks c ON c.document_id = d.id WHERE d.is_embedded = 1 "
+            + "AND NOT EXISTS (SELECT 1 FROM chunk_vectors v WHERE v.key = (d.number << 24) + c.position)",
+            "it has its vectors, but not of each chunk"),
     ];
 
     internal static IEnumerable<Violation> Broken(DbSession session) => All.SelectMany(relation =>

@@ -135,7 +135,7 @@ internal sealed class RunLoop(
             // more than it held. The log has all that is needed.
             if (context.Chunks is null && context.Config.StrictCitations)
             {
-                await RetrieveAsync(run, context);
+                await RetrieveAsync(run, context, cancellationToken);
             }
 
             await ending.WriteAsync(
@@ -152,7 +152,7 @@ internal sealed class RunLoop(
 
         if (context.Chunks is null)
         {
-            await RetrieveAsync(run, context);
+            await RetrieveAsync(run, context, cancellationToken);
             failpoints.Hit(Failpoints.LoopRetrieved);
         }
 
@@ -165,14 +165,15 @@ internal sealed class RunLoop(
         await CallModelAsync(run, context, plan, cancellationToken);
     }
 
-    private async Task RetrieveAsync(LiveRun run, RunContext context)
+    private async Task RetrieveAsync(LiveRun run, RunContext context, CancellationToken cancellationToken)
     {
         context.Chunks = context.HasDocuments
-            ? Budgeted(retriever.Search(run.Head.Tenant, context.AgentId!,
-                RetrievalQuery.Build(run.State.Admitted.Input, context.Chat is { } chat
+            ? Budgeted(await retriever.SearchAsync(run.Head.Tenant, context.AgentId!,
+                new Question(RetrievalQuery.Build(run.State.Admitted.Input, context.Chat is { } chat
                     ? [.. chat.Questions.SkipLast(1)]
                     : [.. context.History.Turns.Select(static turn => turn.User)]),
-                PromptBuilder.ChunksMax))
+                    run.State.PrivacyClass, run.Head.Payer.Mode == "test"),
+                PromptBuilder.ChunksMax, cancellationToken))
             : [];
         await tools.RaiseClassAsync(run, context.Chunks.Select(chunk => chunk.PrivacyClass));
     }

@@ -44,7 +44,9 @@ internal static class RunsSetup
         {
             var database = provider.GetRequiredService<Database>();
             var agents = provider.GetRequiredService<AgentStore>();
-            return (tenant, reference) => database.Read(session => agents.Resolve(session, tenant, reference))?.AgentId;
+            return (tenant, reference) =>
+                database.Read(session => agents.Resolve(session, tenant, reference)) is { } agent
+                    ? (agent.AgentId, agent.Config.PrivacyClass) : null;
         });
         services.AddSingleton<EraseDocuments>(static _ => Documents.DeleteOfAgent);
         services.AddSingleton<CancelRuns>(static provider => (tenant, agentId) =>

@@ -83,7 +83,10 @@ internal sealed class ToolStep(RunLog log, Failpoints failpoints)
         }
 
         return await function.Builtin.InvokeAsync(call.Action, call.Params, new ToolCallContext(
-            run.Head.Tenant, context.AgentId!, run.RunId, call.Id, run.State.PrivacyClass), cancellationToken);
+            run.Head.Tenant, context.AgentId!, run.RunId, call.Id, run.State.PrivacyClass)
+        {
+            BuiltInOnly = run.Head.Payer.Mode == "test",
+        }, cancellationToken);
     }
 
     private static ToolFunction? Function(RunContext context, RunToolCall call) =>

@@ -20,4 +20,5 @@ internal static class ContentColumns
     internal const string DocumentFile = "document_files.bytes";
     internal const string ChunkHeadings = "chunks.headings";
     internal const string ChunkText = "chunks.text";
+    internal const string ChunkVector = "chunk_vectors.vector";
 }

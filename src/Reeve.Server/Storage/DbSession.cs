@@ -72,6 +72,16 @@ internal sealed class DbSession(SqliteConnection connection) : IDisposable
         return rows;
     }
 
+    /// <summary>Hands out the rows one by one: of many large ones no list is made.</summary>
+    internal void Each(string sql, Action<DbDataReader> take, params ReadOnlySpan<object?> values)
+    {
+        using var reader = Bind(sql, values).ExecuteReader();
+        while (reader.Read())
+        {
+            take(reader);
+        }
+    }
+
     /// <summary>The number in the first column; 0 when there is no row or its value is null.</summary>
     internal long Count(string sql, params ReadOnlySpan<object?> values) => _direct.Number(sql, values) ?? 0;
 

@@ -15,7 +15,11 @@ internal sealed record ToolAction(string Name, string Description, JsonElement P
 
 /// <summary>What a tool may know of the run that calls it.</summary>
 internal sealed record ToolCallContext(
-    TenantContext Tenant, string AgentId, string RunId, string CallId, PrivacyClass PrivacyClass);
+    TenantContext Tenant, string AgentId, string RunId, string CallId, PrivacyClass PrivacyClass)
+{
+    /// <summary>True for test keys, which reach no provider.</summary>
+    internal bool BuiltInOnly { get; init; }
+}
 
 /// <summary>What a tool gave back: any JSON. An error is a result too and goes to the model.</summary>
 internal sealed record ToolResult(JsonElement Result, bool IsError)

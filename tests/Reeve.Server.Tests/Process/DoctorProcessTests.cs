@@ -175,6 +175,11 @@ public sealed class DoctorProcessTests : IAsyncLifetime
         {
             Environment = [("OPENAI_BASE_URL", "https://models.example/v1")],
         },
+        new("problem  embeddings: retrieval.embeddings names the folder ./nowhere, which does not exist.", "Mend that")
+        {
+            Make = static data => File.WriteAllText(Path.Combine(Path.GetDirectoryName(data)!, "reeve.json"),
+                """{"retrieval":{"embeddings":"./nowhere"}}"""),
+        },
         new("warning  failpoints: REEVE_FAILPOINTS is set", "Unset it")
         {
             Environment = [("REEVE_FAILPOINTS", "loop.begun=throw")],

@@ -4,7 +4,8 @@
 DROP TABLE search_indexes;
 CREATE TABLE search_indexes (
     number INTEGER PRIMARY KEY, account_id TEXT NOT NULL, agent_id TEXT NOT NULL UNIQUE, chunk_count INTEGER NOT NULL,
-    term_count INTEGER NOT NULL, open_block INTEGER NOT NULL
+    term_count INTEGER NOT NULL, open_block INTEGER NOT NULL, vector_version INTEGER NOT NULL DEFAULT 0,
+    vector_removals INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE search_blocks (
     index_number INTEGER NOT NULL, block INTEGER NOT NULL, chunk_count INTEGER NOT NULL,
