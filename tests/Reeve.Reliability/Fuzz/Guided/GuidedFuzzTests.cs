@@ -23,7 +23,8 @@ public sealed class GuidedFuzzTests : IDisposable
         Assert.Empty(problems);
         var finding = Assert.Single(Directory.GetFiles(Path.Combine(_folder, "findings")));
         var input = await File.ReadAllBytesAsync(finding, TestContext.Current.CancellationToken);
-        Assert.Contains("PlantedParser", FuzzHost.Judge(PlantedParser.Target, input).Problem, StringComparison.Ordinal);
+        Assert.Contains(nameof(ArgumentOutOfRangeException), FuzzHost.Judge(PlantedParser.Target, input).Problem,
+            StringComparison.Ordinal); // Not by the frame of the parser: what runs often is inlined.
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
