@@ -95,6 +95,9 @@ internal sealed partial class Database : IDisposable
     /// <summary>The writer's own connection, for use before <see cref="Start"/> alone (migrations, checks).</summary>
     internal DbSession Setup => _writer;
 
+    /// <summary>True from <see cref="Start"/> until <see cref="Dispose"/> has come to its end.</summary>
+    internal bool IsRunning => _thread.IsAlive || _checkpointer.IsAlive;
+
     internal void Start()
     {
         _thread.Start();
@@ -215,10 +218,13 @@ internal sealed partial class Database : IDisposable
         }
 
         _checkpointWanted.Set();
-        if (_thread.IsAlive)
+        foreach (var thread in (ReadOnlySpan<Thread>)[_thread, _checkpointer])
         {
-            _thread.Join();
-            _checkpointer.Join();
+            // One may be over while the other is not, and before the start there is none to wait for.
+            if (!thread.ThreadState.HasFlag(ThreadState.Unstarted))
+            {
+                thread.Join();
+            }
         }
 
         while (_readers.TryTake(out var session))

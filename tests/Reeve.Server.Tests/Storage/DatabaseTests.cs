@@ -150,6 +150,20 @@ public sealed class DatabaseTests : IDisposable
     }
 
     [Fact]
+    public void Dispose_WithNothingToDo_WaitsForBothThreads()
+    {
+        for (var i = 0; i < 1_000; i++)
+        {
+            var database = Open();
+            database.Start();
+            Thread.Yield();
+            database.Dispose();
+
+            Assert.False(database.IsRunning);
+        }
+    }
+
+    [Fact]
     public async Task IsSlow_WhileACommitTakesLong_AndInTheOneAfter_ButNotBetweenThem()
     {
         using var entered = new SemaphoreSlim(0);
