@@ -202,12 +202,20 @@ public sealed class ModelRouterTests
     }
 
     /// <summary>The goal is 20 µs; the bound is one that a machine under load keeps too.</summary>
-    [Fact]
-    public void Choose_AmongHundredModels_CostsMicroseconds()
+    [Theory]
+    [InlineData("auto")]
+    [InlineData("fast")]
+    public void Choose_AmongHundredModels_CostsMicroseconds(string mode)
     {
         const int Count = 1_000;
         var router = Router([.. Enumerable.Range(0, 100).Select(i => Entry($"mesh/m{i}", i + 1, 1, i))]);
-        var asked = Ask("auto") with { AvailableMicroUsd = 1_000_000 };
+        var asked = Ask(mode) with { AvailableMicroUsd = 1_000_000 };
+        for (var i = 0; i < 100; i++)
+        {
+            _health.RecordFirstToken(Key($"mesh/m{i}"), TimeSpan.FromSeconds(i));
+            _health.RecordTokens(Key($"mesh/m{i}"), 100, TimeSpan.FromSeconds(1));
+        }
+
         var best = double.MaxValue;
         for (var round = 0; round < 20; round++) // The first ones run before the code is optimized.
         {
@@ -220,7 +228,7 @@ public sealed class ModelRouterTests
             best = Math.Min(best, Stopwatch.GetElapsedTime(started).TotalMicroseconds / Count);
         }
 
-        TestContext.Current.SendDiagnosticMessage("a choice among 100 models: {0:0.0} µs", best);
+        TestContext.Current.SendDiagnosticMessage("{0} among 100 models: {1:0.0} µs", mode, best);
         Assert.True(best < 200, $"{best:0.0} µs");
     }
 
